@@ -1,0 +1,251 @@
+"""Reading a TOKENS_DIR: stock OLMo-core parts, their label masks and their document bounds.
+
+Parts are read in blocks of whole documents with plain reads: memory does not grow with the corpus.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from olmo_anchor.errors import InputError
+from olmo_anchor.manifest import FileRecord, Manifest, read_manifest
+
+if TYPE_CHECKING:
+    from olmo_anchor.tokenizer import AnchorTokenizer
+
+__all__ = ["BLOCK_TOKENS", "Block", "Part", "TokensDir", "read_bounds", "sampled_sha256"]
+
+BLOCK_TOKENS = 1 << 22
+"""Tokens in a block of documents; a longer document is a block of its own."""
+
+_SAMPLES = 16
+_SAMPLE_BYTES = 1 << 16
+
+
+def sampled_sha256(path: Path) -> str:
+    """SHA-256 of a file's size and of 16 blocks of 64 KiB spread evenly from its start to its end.
+
+    Cheap enough for every start of a training run; tells files apart, proves nothing.
+    """
+    size = path.stat().st_size
+    digest = hashlib.sha256(size.to_bytes(8, "little"))
+    last = max(0, size - _SAMPLE_BYTES)
+    with path.open("rb") as file:
+        for offset in sorted({last * k // (_SAMPLES - 1) for k in range(_SAMPLES)}):
+            file.seek(offset)
+            digest.update(file.read(_SAMPLE_BYTES))
+    return digest.hexdigest()
+
+
+def read_bounds(path: Path) -> Iterator[tuple[int, int, str | None]]:
+    """The rows ``(start, end, id)`` of a ``.csv.gz``; the id is None without a third column.
+
+    :raises InputError: when the file is torn or a row does not begin with two whole numbers.
+    """
+    line = 0
+    try:
+        with gzip.open(path, "rt", encoding="utf-8", newline="") as file:
+            for row in csv.reader(file):
+                yield int(row[0]), int(row[1]), row[2] if len(row) > 2 else None
+                line += 1
+    except (ValueError, IndexError, csv.Error):
+        raise InputError(f"{path}:{line + 1}: not a row of start,end,id; tokenize again") from None
+    except (EOFError, OSError) as error:
+        raise InputError(f"{path}: cannot be read ({error}); tokenize again") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Consecutive documents of one part.
+
+    :param first: the index of the first document in its part.
+    :param bounds: int64 ``[documents + 1]``, starts in the part and the last one's end.
+    :param ids: the tokens ``[bounds[-1] - bounds[0]]``, of the part's dtype.
+    :param mask: the corpus' label mask of the same length, where there is one.
+    :param names: the documents' ids, None where the corpus does not name them.
+    """
+
+    first: int
+    bounds: NDArray[np.int64]
+    ids: NDArray[Any]
+    mask: NDArray[np.bool_] | None
+    names: list[str | None]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def document(self, k: int) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
+        """Ids and mask of the ``k``-th document of the block."""
+        cut = slice(*(self.bounds[k : k + 2] - self.bounds[0]))
+        return self.ids[cut], None if self.mask is None else self.mask[cut]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One token file with what stands beside it."""
+
+    index: int
+    ids: Path
+    mask: Path | None
+    bounds: Path
+    dtype: np.dtype[Any]
+    tokens: int
+    documents: int
+    record: FileRecord
+
+    def read(self, start: int, end: int) -> NDArray[Any]:
+        """Tokens ``[start, end)``."""
+        size = self.dtype.itemsize
+        return np.fromfile(self.ids, self.dtype, count=end - start, offset=start * size)
+
+    def read_mask(self, start: int, end: int) -> NDArray[np.bool_] | None:
+        """The label mask of ``[start, end)``, where there is one."""
+        if self.mask is None:
+            return None
+        return np.fromfile(self.mask, np.bool_, count=end - start, offset=start)
+
+    def blocks(self, start_document: int = 0, block_tokens: int = BLOCK_TOKENS) -> Iterator[Block]:
+        """The documents from ``start_document`` on, in blocks, bounded by the ``.csv.gz``.
+
+        :raises InputError: when its rows are not consecutive from 0 to the end of the file.
+        """
+        bounds, names, expected, row = [0], list[str | None](), 0, 0
+        for row, (start, end, name) in enumerate(read_bounds(self.bounds), 1):
+            if start != expected or end < start:
+                raise InputError(
+                    f"{self.bounds}:{row}: the document begins at {start}, the one before ends at "
+                    f"{expected}; tokenize again"
+                )
+            expected = end
+            if row <= start_document:
+                bounds = [end]
+                continue
+            if names and end - bounds[0] > block_tokens:
+                yield self._block(row - 1 - len(names), bounds, names)
+                bounds, names = [start], []
+            bounds.append(end)
+            names.append(name)
+        if expected != self.tokens:
+            raise InputError(
+                f"{self.bounds}: the last of {row} documents ends at {expected}, {self.ids.name} "
+                f"has {self.tokens} tokens; tokenize again"
+            )
+        if names:
+            yield self._block(row - len(names), bounds, names)
+
+    def _block(self, first: int, bounds: list[int], names: list[str | None]) -> Block:
+        ids, mask = self.read(bounds[0], bounds[-1]), self.read_mask(bounds[0], bounds[-1])
+        return Block(first, np.array(bounds, dtype=np.int64), ids, mask, names)
+
+
+@dataclass(frozen=True, slots=True)
+class TokensDir:
+    """A TOKENS_DIR whose manifest was read and whose files have the sizes that it tells."""
+
+    folder: Path
+    manifest: Manifest
+    dtype: np.dtype[Any]
+    tokenizer_hash: str
+    vocab_size: int
+    chat: bool
+    train_turns: str | None
+    interleaved: bool
+    parts: tuple[Part, ...]
+
+    @classmethod
+    def open(cls, folder: Path) -> TokensDir:
+        """Read the manifest and check the files' sizes; no token is read.
+
+        :raises InputError: when the manifest is missing, torn or lacks a field, a file is missing,
+            or a file's size is not a multiple of its dtype or not what the manifest tells.
+        """
+        manifest = read_manifest(folder, "tokens")
+        try:
+            extra = manifest.extra
+            dtype = np.dtype(extra["dtype"]).newbyteorder("<")
+            parts = tuple(_part(folder, k, part, dtype) for k, part in enumerate(extra["parts"]))
+            return cls(
+                folder,
+                manifest,
+                dtype,
+                str(extra["tokenizer_hash"]),
+                int(extra["vocab_size"]),
+                bool(extra["chat"]),
+                extra.get("train_turns"),
+                bool(extra.get("interleaved", False)),
+                parts,
+            )
+        except (KeyError, TypeError) as error:
+            raise InputError(
+                f"{folder}/manifest.json: {error} is missing or of the wrong type; "
+                "run `olmo-anchor tokenize` again with --overwrite"
+            ) from None
+
+    @property
+    def tokens(self) -> int:
+        return sum(part.tokens for part in self.parts)
+
+    @property
+    def documents(self) -> int:
+        return sum(part.documents for part in self.parts)
+
+    @property
+    def has_masks(self) -> bool:
+        return any(part.mask is not None for part in self.parts)
+
+    def tokenizer(self) -> AnchorTokenizer:
+        """The tokenizer that the folder holds.
+
+        :raises InputError: when it is not the one that the manifest names.
+        """
+        from olmo_anchor.tokenizer import AnchorTokenizer
+
+        tokenizer = AnchorTokenizer.load(self.folder / "tokenizer")
+        if tokenizer.hash != self.tokenizer_hash:
+            raise InputError(
+                f"{self.folder}/tokenizer: not the tokenizer that made these tokens (hash "
+                f"{tokenizer.hash[:12]}, the manifest says {self.tokenizer_hash[:12]}); put "
+                "the right tokenizer.json back, or tokenize again"
+            )
+        return tokenizer
+
+    def locate(self, document: int) -> tuple[Part, int]:
+        """The part of the ``document``-th document of the folder, and its index there."""
+        for part in self.parts:
+            if document < part.documents:
+                return part, document
+            document -= part.documents
+        raise InputError(f"{self.folder}: holds {self.documents} documents, the first is 0")
+
+
+def _part(folder: Path, index: int, entry: dict[str, Any], dtype: np.dtype[Any]) -> Part:
+    ids, bounds = folder / entry["ids"]["path"], folder / entry["csv"]["path"]
+    mask = folder / entry["mask"]["path"] if entry.get("mask") else None
+    for path in (ids, bounds, mask):
+        if path is not None and not path.is_file():
+            raise InputError(f"{path}: missing; run `olmo-anchor tokenize` again with --overwrite")
+    size, tokens = ids.stat().st_size, int(entry["tokens"])
+    if size % dtype.itemsize:
+        raise InputError(
+            f"{ids}: {size} bytes are not a multiple of {dtype.itemsize} ({dtype.name}): the file "
+            "is torn or of another dtype; tokenize again"
+        )
+    if size != tokens * dtype.itemsize:
+        raise InputError(
+            f"{ids}: holds {size // dtype.itemsize} tokens of {dtype.name}, the manifest says "
+            f"{tokens}; tokenize again"
+        )
+    if mask is not None and mask.stat().st_size != tokens:
+        raise InputError(
+            f"{mask}: holds {mask.stat().st_size} flags for {tokens} tokens; tokenize again"
+        )
+    return Part(index, ids, mask, bounds, dtype, tokens, int(entry["documents"]), entry["ids"])
