@@ -1,0 +1,157 @@
+"""One interface to language models: token ids in, token ids out.
+
+Roles (annotation or response) are a function of token ids, so text never crosses this line: the
+caller encodes and decodes. Servers, annotators and judges use the same two calls as generation.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from olmo_anchor.errors import InputError
+
+__all__ = [
+    "ENGINES",
+    "Completion",
+    "Engine",
+    "Request",
+    "Sampling",
+    "derive_seed",
+    "open_engine",
+]
+
+ENGINES = ("hf", "vllm")
+
+FinishReason = Literal["stop", "length"]
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How to sample.
+
+    :param temperature: 0 takes the most probable token.
+    :param top_p: keep the smallest set of most probable tokens that holds this much probability.
+    :param max_tokens: tokens of one completion, its stop token included.
+    :param seed: of the whole call; see :func:`derive_seed`.
+    :param stop_ids: a completion ends after the first of these.
+    :param banned_ids: never sampled, at any position.
+    """
+
+    temperature: float = 1.0
+    top_p: float = 1.0
+    max_tokens: int = 256
+    seed: int = 0
+    stop_ids: tuple[int, ...] = ()
+    banned_ids: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.temperature >= 0.0:
+            raise ValueError(f"temperature must not be negative, it is {self.temperature}")
+        if not 0.0 < self.top_p <= 1.0:
+            raise ValueError(f"top_p must be above 0 and at most 1, it is {self.top_p}")
+        if self.max_tokens < 1:
+            raise ValueError(f"max_tokens must be at least 1, it is {self.max_tokens}")
+
+
+@dataclass(frozen=True)
+class Request:
+    """One completion to sample: the prompt's ids and the seed of this sample alone."""
+
+    ids: Sequence[int]
+    seed: int
+
+
+@dataclass(frozen=True)
+class Completion:
+    """What was sampled.
+
+    :param prompt: index of the prompt in the call.
+    :param sample: index of the sample of that prompt.
+    :param ids: sampled ids, with the stop id at the end where ``finish_reason`` is ``"stop"``.
+    :param finish_reason: ``"length"`` where ``max_tokens`` or the model's context ended it.
+    :param seed: reproduces this sample, whatever was sampled beside it.
+    """
+
+    prompt: int
+    sample: int
+    ids: list[int]
+    finish_reason: FinishReason
+    seed: int
+
+
+class Engine(ABC):
+    """A causal language model that samples and scores."""
+
+    max_length: int
+    """Tokens of prompt and completion together."""
+
+    @abstractmethod
+    def sample(self, requests: Iterable[Request], sampling: Sampling) -> Iterator[Completion]:
+        """Sample one completion for each request and yield them as they finish, in any order.
+
+        ``requests`` may be a long or lazy iterable: only a window of it is held. ``prompt`` of a
+        completion is the position of its request, ``sample`` is 0. ``sampling.seed`` is not used.
+
+        :raises ValueError: for a prompt that is empty or leaves no room for a token.
+        """
+
+    @abstractmethod
+    def score(
+        self, prompts: Sequence[Sequence[int]], continuations: Sequence[Sequence[int]]
+    ) -> list[float]:
+        """Sums of the natural-log probabilities of each continuation after its prompt.
+
+        Plain probabilities of the model: temperature 1, no truncation. An empty continuation has 0.
+
+        :raises ValueError: for an empty prompt, or more tokens than ``max_length``.
+        """
+
+    def generate(
+        self, prompts: Sequence[Sequence[int]], n: int, sampling: Sampling
+    ) -> Iterator[Completion]:
+        """Sample ``n`` completions of each prompt and yield them as they finish, in any order.
+
+        Sample ``i`` of prompt ``p`` has the seed ``derive_seed(sampling.seed, p, i)``.
+        """
+        requests = (
+            Request(ids, derive_seed(sampling.seed, p, i))
+            for p, ids in enumerate(prompts)
+            for i in range(n)
+        )
+        for done in self.sample(requests, sampling):
+            p, i = divmod(done.prompt, n)
+            yield Completion(p, i, done.ids, done.finish_reason, done.seed)
+
+
+def derive_seed(seed: int, *parts: int | str) -> int:
+    """A 53-bit seed (exact in JSON everywhere) that depends on all arguments and on nothing else."""
+    text = "\x1f".join(str(part) for part in (seed, *parts))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 11
+
+
+def open_engine(name: str, model: Path, **options: Any) -> Engine:
+    """Load a model folder (Hugging Face layout).
+
+    :param name: ``"hf"`` (transformers, any machine) or ``"vllm"`` (fast, offline).
+    :param options: of the engine's class, such as ``batch_size`` (hf) or ``dtype`` (both).
+    :raises InputError: when the folder holds no model or the library is not installed.
+    """
+    if not (model / "config.json").is_file():
+        raise InputError(
+            f"{model} is not a model folder (it has no config.json): "
+            "make one with `olmo-anchor export CHECKPOINT OUT_DIR`"
+        )
+    if name == "hf":
+        from olmo_anchor.engines.hf import HFEngine
+
+        return HFEngine(model, **options)
+    if name == "vllm":
+        from olmo_anchor.engines.vllm import VLLMEngine
+
+        return VLLMEngine(model, **options)
+    raise InputError(f"no engine is called {name!r}: choose one of {', '.join(ENGINES)}")

@@ -1,0 +1,281 @@
+"""Pure functions over token ids: documents, chunks, runs of targets, and roles.
+
+Inside an annotation the ids alone tell structure, key and value apart, because keys, ``:``, values
+and newlines are encoded separately (DESIGN rule 3)::
+
+    <open> topic : pir ates \\n entity : Anne Bonny <close> Once upon ...
+      D      K   K  V   V   D    K    K   V    V      D      T   T
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = [
+    "DELIMITER",
+    "KEY",
+    "ROLE_NAMES",
+    "TEXT",
+    "VALUE",
+    "ControlIds",
+    "NewlineTable",
+    "chunk_starts",
+    "document_bounds",
+    "final_run_mask",
+    "roles",
+    "trained_runs",
+]
+
+TEXT, DELIMITER, KEY, VALUE = 0, 1, 2, 3
+ROLE_NAMES = ("text", "delimiter", "key", "value")
+"""Name by role. A newline inside an annotation and both delimiters are ``delimiter``; ``:`` is
+``key``."""
+
+Ids = npt.NDArray[np.integer]
+Mask = npt.NDArray[np.bool_]
+Positions = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class ControlIds:
+    """The token ids that carry structure, looked up by string in a tokenizer."""
+
+    open: int
+    close: int
+    colon: int
+    newline: int
+    end_of_text: int
+
+
+def document_bounds(ids: Ids, end_of_text: int) -> Positions:
+    """Where documents begin, and the end of the last.
+
+    :param ids: ``[n]``; documents end with ``end_of_text``, the last may lack it.
+    :returns: int64 ``[documents + 1]``; document k is ``ids[bounds[k]:bounds[k + 1]]``.
+    """
+    ends = np.flatnonzero(ids == end_of_text).astype(np.int64) + 1
+    if len(ids) and (not len(ends) or ends[-1] != len(ids)):
+        ends = np.append(ends, len(ids))
+    return np.concatenate((np.zeros(1, np.int64), ends))
+
+
+# --- roles ---------------------------------------------------------------------------------------
+
+
+def roles(
+    ids: npt.ArrayLike, control: ControlIds, *, inside: bool | None = None
+) -> npt.NDArray[np.uint8]:
+    """What each token is: :data:`TEXT`, :data:`DELIMITER`, :data:`KEY` or :data:`VALUE`.
+
+    Keys run to their line's first ``:`` token, which is included. What is unclear is a value: a
+    line without a ``:``, what follows an opening delimiter that is never closed (up to the next
+    opening delimiter or the end of its document), and the first line of a range that starts inside
+    an annotation. A closing delimiter that closes nothing is a delimiter, the text before it is
+    text. The end-of-text token is text, and ends whatever was open.
+
+    :param ids: integers ``[..., n]``; each row is a range of tokens of its own.
+    :param inside: whether rows start inside an annotation. ``None`` infers it for each row: so it
+        is when the first delimiter or end-of-text in the row is a closing delimiter. (A row
+        without either is read as text.)
+    :returns: uint8 of the shape of ``ids``.
+    """
+    ids = np.asarray(ids)
+    out = np.zeros(ids.shape, np.uint8)
+    if ids.size == 0:
+        return out
+    rows = ids.reshape(-1, ids.shape[-1])
+
+    # The few events of all rows in one sorted list, each row led by an event of its own: an open
+    # annotation lasts from its opening event to the next event, whichever that is.
+    n = rows.shape[1]
+    flat = rows.reshape(-1)
+    is_open, is_close = flat == control.open, flat == control.close
+    events = np.flatnonzero(is_open | is_close | (flat == control.end_of_text))
+    row_starts = np.arange(0, flat.size, n)
+    first = np.searchsorted(events, row_starts)
+    if inside is None:
+        led = np.zeros(len(row_starts), bool)
+        known = first < len(events)
+        at = events[first[known]]
+        led[known] = is_close[at] & (at < row_starts[known] + n)
+    else:
+        led = np.full(len(row_starts), inside)
+
+    begins = np.insert(events, first, row_starts)
+    is_row_start = np.zeros(len(begins), bool)
+    is_row_start[first + np.arange(len(row_starts))] = True
+    opens = is_open[begins] & ~is_row_start
+    opens[is_row_start] = led
+    ends = np.append(begins[1:], flat.size)
+    closes_at_end = np.append(is_close[begins[1:]] & ~is_row_start[1:], False)
+
+    out_flat = out.reshape(-1)
+    # The token of an event itself is set below; what it opens begins after it.
+    spans = np.flatnonzero(opens)
+    starts = begins[spans] + ~is_row_start[spans]
+    lengths = ends[spans] - starts
+    closed = closes_at_end[spans]
+    _mark_annotations(out_flat, flat, control, starts, lengths, closed, is_row_start[spans])
+    out_flat[events] = DELIMITER
+    out_flat[flat == control.end_of_text] = TEXT
+    return out
+
+
+def _mark_annotations(
+    out: npt.NDArray[np.uint8],
+    flat: Ids,
+    control: ControlIds,
+    starts: Positions,
+    lengths: Positions,
+    closed: Mask,
+    starts_inside: Mask,
+) -> None:
+    """Set the roles between delimiters; works on the tokens of annotations only."""
+    total = int(lengths.sum())
+    if not total:
+        return
+    # `at` holds the positions of all tokens inside annotations, one annotation after the other.
+    offsets = np.concatenate((np.zeros(1, np.int64), np.cumsum(lengths)))
+    at = np.arange(total) + np.repeat(starts - offsets[:-1], lengths)
+    tokens = flat[at]
+
+    newline = tokens == control.newline
+    line_starts = np.zeros(total, bool)
+    line_starts[offsets[:-1][lengths > 0]] = True
+    line_starts[1:] |= newline[:-1]
+    line = np.cumsum(line_starts) - 1
+    first_of_line = np.flatnonzero(line_starts)
+
+    # A token belongs to the key up to the first colon of its line, where the line has one.
+    colons = np.flatnonzero(tokens == control.colon)
+    key_end = np.full(len(first_of_line), -1, np.int64)
+    key_end[line[colons][::-1]] = colons[::-1]
+    key_end[line[offsets[:-1][starts_inside & (lengths > 0)]]] = -1
+
+    role = np.where(np.arange(total) <= key_end[line], np.uint8(KEY), np.uint8(VALUE))
+    role[newline] = DELIMITER
+    role[np.repeat(~closed, lengths)] = VALUE
+    out[at] = role
+
+
+# --- runs of targets -----------------------------------------------------------------------------
+
+
+def trained_runs(mask: npt.ArrayLike) -> Positions:
+    """The runs of True: int64 ``[runs, 2]`` of start and end (exclusive).
+
+    :param mask: bool ``[n]``.
+    """
+    padded = np.zeros(np.size(mask) + 2, np.int8)
+    padded[1:-1] = mask
+    edges = np.diff(padded)
+    return np.stack((np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)), axis=1).astype(
+        np.int64
+    )
+
+
+def final_run_mask(mask: npt.ArrayLike, bounds: Positions) -> Mask:
+    """Keep only the last run of True of each document (paper B.3: the final assistant message).
+
+    :param mask: bool ``[n]``, a label mask over whole documents.
+    :param bounds: as :func:`document_bounds` gives them, for the same range.
+    :returns: a new bool ``[n]``.
+    """
+    mask = np.asarray(mask, bool)
+    first_of_document = np.zeros(len(mask) + 1, bool)
+    first_of_document[bounds] = True
+    # A run that crosses into the next document is two runs.
+    starts = np.flatnonzero(
+        mask & ~np.concatenate(([False], mask[:-1])) | mask & first_of_document[:-1]
+    )
+    document = np.searchsorted(bounds, starts, side="right") - 1
+    is_last = np.append(document[1:] != document[:-1], True) if len(starts) else np.zeros(0, bool)
+    keep = np.zeros(len(mask), np.int8)
+    # From the start of a document's last run to the document's end; AND leaves the run itself.
+    np.add.at(keep, starts[is_last], 1)
+    ends = bounds[document[is_last] + 1]
+    np.add.at(keep, ends[ends < len(mask)], -1)
+    return mask & (np.cumsum(keep, dtype=np.int64) > 0)
+
+
+# --- chunks --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NewlineTable:
+    """How each token of the vocabulary stands to newlines; all bool ``[vocab_size]``.
+
+    :param starts: the token's bytes begin with a newline.
+    :param ends: they end with one.
+    :param all: they are newlines only (at least one).
+    :param ends_break: they end with two newlines or more.
+    :param inner_break: they hold two newlines in a row that something else follows.
+    :param leads_one: they begin with exactly one newline that something else follows.
+    """
+
+    starts: Mask
+    ends: Mask
+    all: Mask
+    ends_break: Mask
+    inner_break: Mask
+    leads_one: Mask
+
+    @classmethod
+    def from_bytes(cls, tokens: list[bytes]) -> NewlineTable:
+        """:param tokens: the bytes of each token by id; control tokens as ``b""``."""
+
+        def table(test: object) -> Mask:
+            assert callable(test)
+            return np.fromiter((bool(test(token)) for token in tokens), bool, len(tokens))
+
+        return cls(
+            starts=table(lambda t: t.startswith(b"\n")),
+            ends=table(lambda t: t.endswith(b"\n")),
+            all=table(lambda t: t and not t.strip(b"\n")),
+            ends_break=table(lambda t: t.endswith(b"\n\n")),
+            inner_break=table(lambda t: b"\n\n" in t.rstrip(b"\n")),
+            leads_one=table(lambda t: t[:1] == b"\n" and t[1:2] not in (b"", b"\n")),
+        )
+
+
+def chunk_starts(ids: Ids, table: NewlineTable, *, min_tokens: int = 0) -> Positions:
+    """Where the chunks of one document begin (paper B.2: documents are split on ``\\n\\n``).
+
+    A chunk ends after the tokens that complete a run of two newlines or more: it takes the whole
+    run with it. A token that goes on past the break (dolma2 has ``"\\n\\n    \\n"``) belongs to the
+    chunk that it ends. The last chunk takes what is left.
+
+    :param ids: ``[n]``, one document, with or without its end-of-text token.
+    :param table: of the tokenizer that made the ids.
+    :param min_tokens: a chunk with fewer tokens is joined to the next.
+    :returns: int64 ``[chunks]``, rising, the first is 0; empty for an empty document.
+    """
+    ids = np.asarray(ids)
+    if not len(ids):
+        return np.zeros(0, np.int64)
+    ends, all_newline = table.ends[ids], table.all[ids]
+    after_newline = np.concatenate(([False], ends[:-1]))
+    # A run stands at a token's end when it holds two newlines by itself, or is one newline that the
+    # token before led up to. (Three tokens are never needed: two newline tokens are a run already.)
+    run_at_end = table.ends_break[ids] | (all_newline & after_newline)
+    goes_on = np.append(table.starts[ids[1:]], False)
+    # A run can also end inside a token: all of it in there, or its first newline in the one before.
+    run_inside = table.inner_break[ids] | (table.leads_one[ids] & after_newline)
+    ended = (run_at_end & ~goes_on) | run_inside
+    starts = np.flatnonzero(ended[:-1]).astype(np.int64) + 1
+    starts = np.concatenate((np.zeros(1, np.int64), starts))
+    return _join_short(starts, len(ids), min_tokens) if min_tokens > 1 else starts
+
+
+def _join_short(starts: Positions, length: int, min_tokens: int) -> Positions:
+    kept = [0]
+    for start in starts[1:].tolist():
+        if start - kept[-1] >= min_tokens:
+            kept.append(start)
+    # What is left at the end has no next chunk to be joined to: it goes to the one before.
+    if len(kept) > 1 and length - kept[-1] < min_tokens:
+        kept.pop()
+    return np.array(kept, np.int64)

@@ -1,0 +1,299 @@
+"""Text to ids and back, on any ``tokenizer.json``, with control tokens under our control.
+
+Control tokens come from code, never from text (DESIGN rule 1): text is encoded by a copy of the
+tokenizer that has no added tokens, so that ``<|endoftext|>`` in a document is ordinary letters and
+punctuation, and never an id that means something.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+from tokenizers import AddedToken, Tokenizer
+
+from olmo_anchor.annotation import Annotation, Dropped, parse
+from olmo_anchor.errors import InputError
+from olmo_anchor.manifest import atomic_write, write_json
+from olmo_anchor.spans import ControlIds, NewlineTable
+
+__all__ = ["DELIMITERS", "AnchorTokenizer", "add_delimiters"]
+
+DELIMITERS = ("<|extra_id_1|>", "<|extra_id_2|>")
+"""Spare tokens of the dolma2 vocabulary; resolved by string, never by number."""
+
+END_OF_TEXT = "<|endoftext|>"
+PAD = "<|pad|>"
+
+_FILE = "tokenizer.json"
+_NAMES = "tokenizer_anchor.json"
+
+
+class AnchorTokenizer:
+    """A tokenizer whose control tokens are known by name.
+
+    Picklable: worker processes rebuild it from the bytes of its ``tokenizer.json``.
+
+    :param raw: the bytes of a ``tokenizer.json``.
+    :param source: where they come from, for messages.
+    :param delimiters: the strings that open and close an annotation.
+    :param end_of_text: the string of the token that ends every document.
+    :param pad: the string of the padding token.
+    :raises InputError: when one of these is not a single token of the vocabulary, or ``:`` and the
+        newline are not.
+    """
+
+    def __init__(
+        self,
+        raw: bytes,
+        source: str,
+        *,
+        delimiters: tuple[str, str] = DELIMITERS,
+        end_of_text: str = END_OF_TEXT,
+        pad: str = PAD,
+    ) -> None:
+        self._raw = raw
+        self.source = source
+        self.delimiters = delimiters
+        self.end_of_text = end_of_text
+        self.pad = pad
+        try:
+            stored = orjson.loads(raw)
+            self._added: list[dict[str, Any]] = stored.get("added_tokens") or []
+            self._full = Tokenizer.from_buffer(raw)
+            # A post-processor would put control tokens around the text; added tokens would find
+            # theirs inside it.
+            self._text = Tokenizer.from_buffer(
+                orjson.dumps({**stored, "added_tokens": [], "post_processor": None})
+            )
+        except Exception as error:  # `tokenizers` raises bare Exception
+            raise InputError(f"{source}: not a tokenizer.json: {error}") from None
+        for tokenizer in (self._full, self._text):
+            tokenizer.no_truncation()
+            tokenizer.no_padding()
+        self.hash = hashlib.sha256(raw).hexdigest()
+        self.vocab_size: int = max(self._full.get_vocab(with_added_tokens=True).values()) + 1
+        self.control = ControlIds(
+            open=self._delimiter(delimiters[0]),
+            close=self._delimiter(delimiters[1]),
+            colon=self._single(":"),
+            newline=self._single("\n"),
+            end_of_text=self.special(end_of_text),
+        )
+        self.pad_id = self.special(pad)
+        ids = (self.control.open, self.control.close, self.control.end_of_text, self.pad_id)
+        if len(set(ids)) != len(ids):
+            raise InputError(
+                f"{source}: delimiters {delimiters}, end-of-text {end_of_text!r} and pad {pad!r} "
+                "must be four different tokens"
+            )
+
+    @classmethod
+    def load(
+        cls,
+        source: Path | str,
+        *,
+        delimiters: tuple[str, str] = DELIMITERS,
+        end_of_text: str = END_OF_TEXT,
+        pad: str = PAD,
+    ) -> AnchorTokenizer:
+        """Load from a ``tokenizer.json``, a folder that holds one, or a hub id.
+
+        A folder that :meth:`save` wrote says itself which strings are the control tokens.
+
+        :raises InputError: when there is none, or it lacks a control token.
+        """
+        path = Path(source)
+        names: dict[str, Any] = {
+            "delimiters": delimiters,
+            "end_of_text": end_of_text,
+            "pad": pad,
+        }
+        if path.is_dir():
+            if (path / _NAMES).is_file():
+                names = orjson.loads((path / _NAMES).read_bytes())
+                names["delimiters"] = tuple(names["delimiters"])
+            path = path / _FILE
+        if path.is_file():
+            return cls(path.read_bytes(), str(path), **names)
+        return cls(_from_hub(str(source)), str(source), **names)
+
+    def save(self, folder: Path) -> None:
+        """Write ``tokenizer.json``, byte for byte, and the names of the control tokens."""
+        folder.mkdir(parents=True, exist_ok=True)
+        with atomic_write(folder / _FILE) as file:
+            file.write(self._raw)
+        names = {"delimiters": self.delimiters, "end_of_text": self.end_of_text, "pad": self.pad}
+        write_json(folder / _NAMES, names)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        names = {"delimiters": self.delimiters, "end_of_text": self.end_of_text, "pad": self.pad}
+        return _rebuild, (self._raw, self.source, names)
+
+    # --- control tokens --------------------------------------------------------------------------
+
+    def special(self, token: str) -> int:
+        """The id of a token named by its string.
+
+        :raises InputError: when the vocabulary lacks it.
+        """
+        found = self._full.token_to_id(token)
+        if found is None:
+            raise InputError(f"{self.source}: the vocabulary has no token {token!r}")
+        return int(found)
+
+    def _delimiter(self, token: str) -> int:
+        if self._full.token_to_id(token) is None:
+            raise InputError(
+                f"{self.source}: the vocabulary has no delimiter {token!r}; name two spare tokens "
+                "of it with --delimiters, or add them with olmo_anchor.tokenizer.add_delimiters"
+            )
+        return self.special(token)
+
+    def _single(self, text: str) -> int:
+        ids = self.encode(text)
+        if len(ids) != 1:
+            raise InputError(
+                f"{self.source}: {text!r} is {len(ids)} tokens; annotations need it to be one"
+            )
+        return ids[0]
+
+    @cached_property
+    def control_strings(self) -> tuple[str, ...]:
+        """The strings of the added tokens, in the order of their ids.
+
+        Left out are those that are white space or one character: some tokenizers add runs of spaces,
+        which are text.
+        """
+        added = (str(token["content"]) for token in self._added)
+        return tuple(token for token in added if len(token) > 1 and token.strip())
+
+    def break_controls(self, text: str) -> str:
+        """Put a space after the first character of every control string in ``text``.
+
+        What a user writes into a chat is rendered to one string and tokenised with added tokens on,
+        by servers that we do not control; a control string that is broken up there stays text.
+        """
+        for control in self.control_strings:
+            # Control strings can overlap themselves ("|||A|||A|||"): one pass is not enough.
+            while control in text:
+                text = text.replace(control, f"{control[0]} {control[1:]}")
+        return text
+
+    # --- text ------------------------------------------------------------------------------------
+
+    def encode(self, text: str) -> list[int]:
+        """The ids of ``text``, none of which is a control token; nothing is added."""
+        return list(self._text.encode(text, add_special_tokens=False).ids)
+
+    def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
+        """As :meth:`encode`, for many texts at once."""
+        batch = self._text.encode_batch_fast(list(texts), add_special_tokens=False)
+        return [encoding.ids for encoding in batch]
+
+    def decode(self, ids: npt.ArrayLike) -> str:
+        """The text of ``ids``; control tokens are shown as their strings."""
+        text: str = self._full.decode(np.asarray(ids).tolist(), skip_special_tokens=False)
+        return text
+
+    # --- annotations -----------------------------------------------------------------------------
+
+    def encode_annotation(self, annotation: Annotation) -> list[int]:
+        """The ids of an annotation with both delimiters.
+
+        Keys, ``:``, values and newlines are encoded one by one, so that the ids show what is what.
+        """
+        ids = [self.control.open]
+        for number, tag in enumerate(annotation.tags):
+            if number:
+                ids.append(self.control.newline)
+            ids += [*self.encode(tag.key), self.control.colon, *self.encode(tag.value)]
+        ids.append(self.control.close)
+        return ids
+
+    def decode_annotation(self, ids: npt.ArrayLike) -> tuple[Annotation, tuple[Dropped, ...]]:
+        """Read an annotation back; total, as :func:`olmo_anchor.annotation.parse` is.
+
+        :param ids: ``[n]``, with or without delimiters.
+        """
+        delimiters = (self.control.open, self.control.close)
+        inner = [token for token in np.asarray(ids).tolist() if token not in delimiters]
+        parsed = parse(self.decode(inner))
+        return parsed.annotation, parsed.dropped
+
+    @cached_property
+    def newlines(self) -> NewlineTable:
+        """How each token stands to newlines, for :func:`olmo_anchor.spans.chunk_starts`."""
+        return NewlineTable.from_bytes(self.token_bytes())
+
+    def token_bytes(self) -> list[bytes]:
+        """The bytes that each id stands for inside a text; added tokens stand for none."""
+        tokens = [b""] * self.vocab_size
+        vocabulary = self._text.get_vocab(with_added_tokens=False)
+        byte_level = '"ByteLevel"' in self._raw.decode("utf-8", "replace")
+        for token, index in vocabulary.items():
+            tokens[index] = _byte_level(token) if byte_level else token.encode("utf-8", "replace")
+        for added in self._added:
+            tokens[added["id"]] = b""
+        return tokens
+
+
+def _rebuild(raw: bytes, source: str, names: dict[str, Any]) -> AnchorTokenizer:
+    return AnchorTokenizer(raw, source, **names)
+
+
+def _byte_alphabet() -> dict[str, int]:
+    """GPT-2's printable stand-ins for bytes, as ``tokenizers``' ByteLevel uses them."""
+    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = [byte for byte in range(256) if byte not in printable]
+    stand_ins = {chr(byte): byte for byte in printable}
+    stand_ins.update({chr(256 + number): byte for number, byte in enumerate(others)})
+    return stand_ins
+
+
+_ALPHABET = _byte_alphabet()
+
+
+def _byte_level(token: str) -> bytes:
+    return bytes(_ALPHABET[char] for char in token if char in _ALPHABET)
+
+
+def _from_hub(name: str) -> bytes:
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+    missing = f"{name}: no such file or folder"
+    if name.endswith(".json") or name.count("/") > 1:
+        raise InputError(f"{missing}; --tokenizer takes a tokenizer.json, a folder or a hub id")
+    try:
+        return Path(hf_hub_download(name, _FILE)).read_bytes()
+    except (HFValidationError, HfHubHTTPError, OSError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise InputError(f"{missing}, and the hub did not give it: {reason}") from None
+
+
+def add_delimiters(
+    source: Path, out: Path, delimiters: tuple[str, str] = DELIMITERS
+) -> AnchorTokenizer:
+    """Add annotation delimiters to a tokenizer of one's own and write it to the folder ``out``.
+
+    The model needs embeddings for the new ids: resize it before training.
+
+    :param source: a ``tokenizer.json`` that has ``<|endoftext|>`` and ``<|pad|>`` already.
+    :raises InputError: when the result still lacks something that :class:`AnchorTokenizer` needs.
+    """
+    if not source.is_file():
+        raise InputError(f"{source}: no such file")
+    tokenizer = Tokenizer.from_file(str(source))
+    # Not special: servers strip special tokens from the text, which would glue annotation and
+    # response together.
+    tokenizer.add_tokens([AddedToken(token, normalized=False) for token in delimiters])
+    made = AnchorTokenizer(tokenizer.to_str().encode(), str(source), delimiters=delimiters)
+    made.save(out)
+    return made

@@ -1,0 +1,72 @@
+"""The command line as a whole: it answers at once, and its names stay (scripts rely on them)."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from olmo_anchor.cli import cli
+
+ROOT = Path(__file__).parent.parent
+
+# DESIGN.md, "Commands": names and order of arguments are fixed, options may grow.
+FIXED = {
+    "tokenize": (["inputs"], {"--tokenizer", "--out", "--chat", "--max-length", "--workers"}),
+    "annotate": (["tokens"], {"--annotator", "--out", "--schema"}),
+    "overlay": (["tokens", "annotations"], {"--out"}),
+    "inspect": (["tokens"], {"--overlay", "--policy", "--docs", "--html"}),
+    "materialise": (["tokens"], {"--overlay", "--out", "--policy"}),
+    "export": (["checkpoint", "out"], set()),
+    "generate": (["model"], {"--prompts", "--out", "--engine", "--annotation"}),
+    "evaluate": ([], {"--suite", "--model", "--out"}),
+    "report": (["folders"], {"--out"}),
+}
+
+
+@pytest.mark.parametrize("name", FIXED)
+def test_the_commands_of_the_contract(name: str) -> None:
+    arguments, options = FIXED[name]
+    command = cli.commands[name]
+    found = [p.name for p in command.params if isinstance(p, click.Argument)]
+    assert found == arguments
+    assert options <= {flag for p in command.params for flag in p.opts}
+
+
+@pytest.mark.parametrize("name", sorted(cli.commands))
+def test_every_command_teaches(name: str) -> None:
+    command = cli.commands[name]
+    assert len((command.help or "").split()) >= 15, f"{name}: say what it reads and writes"
+    undescribed = [p.name for p in command.params if isinstance(p, click.Option) and not p.help]
+    assert not undescribed
+
+
+def test_help_loads_nothing_heavy() -> None:
+    script = (
+        "import sys; from olmo_anchor.cli import cli; cli.main(['--help'], standalone_mode=False);"
+        "heavy = {'torch', 'numpy', 'transformers', 'olmo_core', 'vllm', 'tokenizers'};"
+        "sys.exit(', '.join(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "tokenize" in done.stdout
+
+
+def test_an_unknown_command_is_exit_code_2() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "olmo_anchor.cli", "tokenise"], capture_output=True, text=True
+    )
+    assert done.returncode == 2
+    assert "No such command 'tokenise'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_version() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "olmo_anchor.cli", "--version"], capture_output=True, text=True
+    )
+    assert re.search(r"\d+\.\d+\.\d+", done.stdout)

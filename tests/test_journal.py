@@ -1,0 +1,57 @@
+"""Journals keep whole records, whatever happens to the process that writes them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from olmo_anchor.errors import InputError, WorkFailed
+from olmo_anchor.journal import Journal, Rejects, check_rejected
+
+
+@given(st.integers(0, 200))
+def test_a_torn_tail_is_cut_off_and_writing_goes_on(
+    tmp_path_factory: pytest.TempPathFactory, torn_at: int
+) -> None:
+    path = tmp_path_factory.mktemp("journal") / "j.jsonl"
+    records = [{"n": n, "text": "é\n" * n} for n in range(6)]
+    with Journal(path) as journal:
+        journal.extend(list(records))
+    whole = path.read_bytes()
+    path.write_bytes(whole[:torn_at])
+    kept = whole[:torn_at].count(b"\n")
+    with Journal(path) as journal:
+        assert list(journal.records()) == records[:kept]
+        journal.append({"n": "new"})
+        assert list(journal.records()) == [*records[:kept], {"n": "new"}]
+
+
+def test_a_damaged_record_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "j.jsonl"
+    path.write_bytes(b'{"a":1}\nnonsense\n')
+    with Journal(path) as journal, pytest.raises(InputError, match=r"j\.jsonl:2: not JSON"):
+        list(journal.records())
+
+
+def test_rejects_are_written_counted_and_found_again(tmp_path: Path) -> None:
+    path = tmp_path / "rejected.jsonl"
+    rejects = Rejects(path)
+    assert not path.exists()
+    rejects.add("empty text", file="a.jsonl", line=3)
+    rejects.add("empty text", file="a.jsonl", line=5)
+    rejects.close()
+    assert Rejects(path).reasons == {"empty text": 2}
+    assert path.read_bytes().splitlines()[0] == (
+        b'{"reason":"empty text","file":"a.jsonl","line":3}'
+    )
+
+
+def test_too_many_rejects_fail_the_work_with_the_reason(tmp_path: Path) -> None:
+    rejects = Rejects(tmp_path / "rejected.jsonl")
+    rejects.add("empty text", line=3)
+    check_rejected(rejects, 100, 0.01)
+    with pytest.raises(WorkFailed, match=r"1 of 99 .* 1\.0%.*empty text.*--max-rejected"):
+        check_rejected(rejects, 99, 0.01)
