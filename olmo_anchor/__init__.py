@@ -1,7 +1,8 @@
 """Annotation-anchored training on OLMo-core (arXiv 2605.09995).
 
-Pretraining sees ``<z_1>x_1 <z_2>x_2 ...``, SFT sees ``prompt <z> response`` with ``<z>`` masked out of
-the loss, inference samples ``<z>`` first. The pieces to plug into an OLMo-core script of your own:
+Pretraining sees ``<z_1>x_1 <z_2>x_2 ...``, SFT sees ``prompt <z> response`` with ``<z>`` masked
+out of the loss, inference samples ``<z>`` first. What is named here plugs into an OLMo-core script
+of one's own.
 """
 
 from __future__ import annotations

@@ -31,8 +31,8 @@ ALLOWED = {
     "journal": {"orjson"},
 }
 HEAVY = {"torch", "vllm", "transformers", "datatrove", "matplotlib", "olmo_core", "scipy"}
-# Modules about OLMo-core and torch: who imports them has paid for both. An engine is imported when it
-# is opened.
+# Modules about OLMo-core and torch: who imports them has paid for both. An engine is imported when
+# it is opened.
 MAY_LOAD_TORCH = {"training", "engines"}
 
 

