@@ -1,0 +1,387 @@
+"""Annotation records laid over token files: an OVERLAY_DIR.
+
+The token files are not rewritten. For each of them, ``part-XXXX`` with the token file's number, all
+little-endian and without a header::
+
+    part-XXXX.ids.npy        uint32: the token ids of all annotations, one after the other, each
+                             with its opening and closing delimiter
+    part-XXXX.starts.npy     int64, n + 1, strictly rising: for each of the n annotated chunks the
+                             position in the token file before which its annotation stands; then
+                             the token file's length
+    part-XXXX.positions.npy  int64, n + 1: where that annotation begins in the interleaved stream;
+                             then the stream's length. positions[k] - starts[k] is where
+                             annotation k begins in ids
+    part-XXXX.docs.npy       int64, documents + 1: the start of each document in the token file,
+                             then the end of the last
+    rejected.jsonl           annotation records that could not be used, with the reason, if any
+    manifest.json            kind "overlay"; ``extra`` holds the hash of the tokens' manifest, the
+                             tokenizer's hash, the control ids, the schema, the chunk rule, and for
+                             each part its files and the token file that it belongs to
+
+An annotation at the first token of a document belongs to that document. In a conversation it stands
+before the first token of a run of trained tokens: with ``train_turns=final`` of the last one only
+(paper, B.3). It inherits the corpus label of the token that it precedes.
+
+What a token file must hold to for this to work is in :mod:`olmo_anchor.corpus.overlay_scan`, what a
+record must in :mod:`olmo_anchor.corpus.overlay_records`.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections import Counter
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from olmo_anchor.annotation import PAPER_SCHEMA
+from olmo_anchor.corpus.chunks import ChunkRule
+from olmo_anchor.corpus.overlay_records import (
+    AnnotationEncoder,
+    Record,
+    RecordReader,
+    annotations_file,
+)
+from olmo_anchor.corpus.overlay_scan import scan_part
+from olmo_anchor.corpus.schema_file import load_schema, schema_of, schema_record
+from olmo_anchor.corpus.tokens import Block, Part, TokensDir, sampled_sha256
+from olmo_anchor.errors import InputError
+from olmo_anchor.journal import Journal, Rejects, check_rejected
+from olmo_anchor.manifest import (
+    MANIFEST,
+    Manifest,
+    atomic_write,
+    file_record,
+    prepare_output,
+    read_manifest,
+)
+from olmo_anchor.progress import Advance, console, progress
+
+__all__ = ["MAX_ANNOTATION_TOKENS", "OverlayConfig"]
+
+MAX_ANNOTATION_TOKENS = 256
+"""The longest annotation by default, delimiters included; it must be shorter than an instance."""
+
+_FILES = ("ids", "starts", "positions", "docs")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OverlayConfig:
+    """Make an OVERLAY_DIR from a TOKENS_DIR and an ANNOTATIONS_DIR.
+
+    :param schema: a YAML or JSON file; without one the annotations' own schema holds, or the
+        paper's.
+    :param max_rejected: the share of records above which the work fails.
+    """
+
+    tokens: Path
+    annotations: Path
+    out: Path
+    schema: Path | None = None
+    max_annotation_tokens: int = MAX_ANNOTATION_TOKENS
+    max_rejected: float = 0.01
+    overwrite: bool = False
+    resume: bool = False
+
+    def run(self) -> Manifest:
+        """Read, check, write; memory does not grow with the corpus.
+
+        :raises InputError: when the inputs do not fit each other, a token file cannot carry an
+            overlay, or ``out`` exists.
+        :raises WorkFailed: when more than ``max_rejected`` of the records were rejected.
+        """
+        return _Run(self).run()
+
+
+class _Run:
+    def __init__(self, config: OverlayConfig) -> None:
+        self.config = config
+        self.began = time.monotonic()
+        self.tokens = TokensDir.open(config.tokens)
+        if self.tokens.interleaved:
+            raise InputError(
+                f"{config.tokens}: has annotations in it already (it was materialised); lay the "
+                "overlay over the tokens that it was made from"
+            )
+        self.annotations = read_manifest(config.annotations, "annotations")
+        self.records = annotations_file(config.annotations)
+        self.tokenizer = self.tokens.tokenizer()
+        extra = self.annotations.extra
+        made_for = extra.get("tokens_manifest", self.tokens.manifest.hash)
+        if made_for != self.tokens.manifest.hash:
+            raise InputError(
+                f"{config.annotations}: was made for other tokens than {config.tokens}; annotate "
+                "them with: olmo-anchor annotate"
+            )
+        if config.schema is not None:
+            self.schema = load_schema(config.schema)
+        elif "schema" in extra:
+            self.schema = schema_of(extra["schema"], f"{config.annotations}/{MANIFEST}")
+        else:
+            self.schema = PAPER_SCHEMA
+        self.rule = ChunkRule.of(self.tokens, self.tokenizer, int(extra.get("min_chunk_tokens", 0)))
+        self.encoder = AnnotationEncoder(self.tokenizer, config.max_annotation_tokens)
+        self.key = {
+            "tokens_manifest": self.tokens.manifest.hash,
+            "annotations_manifest": self.annotations.hash,
+            "schema": schema_record(self.schema),
+            "max_annotation_tokens": config.max_annotation_tokens,
+        }
+
+    def run(self) -> Manifest:
+        config, out = self.config, self.config.out
+        if config.resume and (out / MANIFEST).exists():
+            manifest = read_manifest(out, "overlay")
+            self._check_same(manifest.extra["key"])
+            console.print(f"{out}: finished already")
+            return manifest
+        fresh = not out.is_dir() or not any(out.iterdir())
+        if config.overwrite and not fresh:
+            self._scan_only()
+        prepare_output(out, overwrite=config.overwrite, resume=config.resume)
+        journal = out / "journal.jsonl"
+        done = self._done(journal)
+        try:
+            with (
+                progress("laying annotations over tokens", self.tokens.tokens) as advance,
+                Journal(journal) as finished,
+            ):
+                if not finished.path.stat().st_size:
+                    finished.append({"key": self.key})
+                self._parts(done, finished, advance)
+        except InputError:
+            # A wrong input leaves what was there: nothing.
+            if fresh:
+                shutil.rmtree(out, ignore_errors=True)
+            raise
+        manifest = self._manifest(done)
+        journal.unlink()
+        return manifest
+
+    def _scan_only(self) -> None:
+        """Find what is wrong with the token files before what would be replaced is gone."""
+        with (
+            progress("checking tokens", self.tokens.tokens) as advance,
+            Path(os.devnull).open("wb") as nowhere,
+        ):
+            for part in self.tokens.parts:
+                scan_part(part, self.tokenizer.control, self.tokens.vocab_size, nowhere, advance)
+
+    def _check_same(self, key: dict[str, Any]) -> None:
+        if key != self.key:
+            raise InputError(
+                f"{self.config.out}: was begun from other inputs or options; --overwrite begins "
+                "anew"
+            )
+
+    def _done(self, journal: Path) -> list[dict[str, Any]]:
+        """The finished parts of an earlier run whose files are all there."""
+        if not journal.exists():
+            return []
+        with Journal(journal) as file:
+            head, *parts = [*file.records()] or [{"key": self.key}]
+        self._check_same(head["key"])
+        done: list[dict[str, Any]] = []
+        for part in parts:
+            sizes = [(self.config.out / part[name]["path"], part[name]["size"]) for name in _FILES]
+            if not all(path.is_file() and path.stat().st_size == size for path, size in sizes):
+                break
+            done.append(part)
+        with atomic_write(journal):
+            pass
+        with Journal(journal) as file:
+            file.extend([head, *done])
+        _keep_rejects(self.config.out, done[-1]["line"] if done else 0)
+        return done
+
+    def _parts(self, done: list[dict[str, Any]], finished: Journal, advance: Advance) -> None:
+        rejects = Rejects(self.config.out / "rejected.jsonl")
+        try:
+            last = done[-1] if done else {"read": 0, "line": 0}
+            reader = RecordReader(
+                self.records,
+                self.schema,
+                rejects,
+                start=last["read"],
+                line=last["line"],
+                part=len(done),
+            )
+            advance(sum(part["tokens"] for part in done))
+            for part in self.tokens.parts[len(done) :]:
+                entry = _PartWriter(self, part, reader, rejects).write(advance)
+                entry["read"], entry["line"] = reader.consumed
+                finished.append(entry)
+                done.append(entry)
+            for record in reader.until(1 << 62, None):
+                rejects.add("there is no such part", **record.where())
+            self.reasons = rejects.reasons
+            self.lines = reader.line
+            check_rejected(rejects, reader.line, self.config.max_rejected)
+        finally:
+            rejects.close()
+
+    def _manifest(self, parts: list[dict[str, Any]]) -> Manifest:
+        out, tokens = self.config.out, self.tokens
+        parts = [{k: v for k, v in part.items() if k not in ("read", "line")} for part in parts]
+        total: Counter[str] = Counter()
+        for part in parts:
+            total.update({k: v for k, v in part.items() if isinstance(v, int)})
+        rejected = out / "rejected.jsonl"
+        manifest = Manifest(
+            kind="overlay",
+            inputs=[
+                {"path": str(tokens.folder.resolve() / MANIFEST), "sha256": tokens.manifest.hash},
+                {
+                    "path": str(self.config.annotations.resolve() / MANIFEST),
+                    "sha256": self.annotations.hash,
+                },
+            ],
+            config={
+                k: str(v) if isinstance(v, Path) else v for k, v in asdict(self.config).items()
+            },
+            counts={
+                **total,
+                "parts": len(parts),
+                "records": self.lines,
+                "rejected": self.reasons.total(),
+            },
+            outputs=[part[name] for part in parts for name in _FILES]
+            + ([file_record(rejected, out)] if rejected.exists() else []),
+            extra={
+                "key": self.key,
+                "tokens": {"manifest_sha256": tokens.manifest.hash},
+                "tokenizer_hash": tokens.tokenizer_hash,
+                "control": asdict(self.tokenizer.control),
+                "schema": schema_record(self.schema),
+                "min_chunk_tokens": self.rule.min_tokens,
+                "chat": tokens.chat,
+                "train_turns": tokens.train_turns,
+                "every_run_annotated": total["chunks"] == total["annotations"],
+                "shares": {
+                    "chunks_annotated": total["annotations"] / max(1, total["chunks"]),
+                    "annotation_tokens": total["annotation_tokens"]
+                    / max(1, total["annotation_tokens"] + total["tokens"]),
+                },
+                "rejected_reasons": dict(self.reasons),
+                "parts": parts,
+            },
+            seconds=round(time.monotonic() - self.began, 3),
+        )
+        manifest.write(out)
+        return manifest
+
+
+def _keep_rejects(folder: Path, line: int) -> None:
+    """Forget what was rejected after the last finished part: it is read again."""
+    path = folder / "rejected.jsonl"
+    if not path.exists():
+        return
+    with Journal(path) as file:
+        kept = [record for record in file.records() if record["line"] <= line]
+    path.unlink()
+    if kept:
+        with Journal(path) as file:
+            file.extend(kept)
+
+
+class _PartWriter:
+    """Writes the four files of one part."""
+
+    def __init__(self, run: _Run, part: Part, reader: RecordReader, rejects: Rejects) -> None:
+        self.run, self.part, self.reader, self.rejects = run, part, reader, rejects
+        self.counts = Counter[str](chunks=0, annotations=0, annotation_tokens=0, untrained=0)
+        self.name = f"part-{part.index:04d}"
+
+    def write(self, advance: Advance) -> dict[str, Any]:
+        out, part, run = self.run.config.out, self.part, self.run
+        paths = {name: out / f"{self.name}.{name}.npy" for name in _FILES}
+        with ExitStack() as stack:
+            files = {name: stack.enter_context(atomic_write(path)) for name, path in paths.items()}
+            scan = scan_part(
+                part, run.tokenizer.control, run.tokens.vocab_size, files["docs"], advance
+            )
+            for block in part.blocks():
+                self._block(block, files)
+            for record in self.reader.until(part.index, None):
+                self.rejects.add("there is no such document", **record.where())
+            files["starts"].write(np.array([part.tokens], "<i8").tobytes())
+            end = part.tokens + self.counts["annotation_tokens"]
+            files["positions"].write(np.array([end], "<i8").tobytes())
+        return {
+            "name": self.name,
+            **{name: file_record(path, out) for name, path in paths.items()},
+            "token_file": {
+                "path": str(part.ids.resolve()),
+                "size": part.ids.stat().st_size,
+                "sha256": scan.sha256,
+                "sampled_sha256": sampled_sha256(part.ids),
+            },
+            "tokens": part.tokens,
+            "documents": scan.documents,
+            "empty_documents": scan.empty_documents,
+            "documents_without_target": self.counts["untrained"],
+            "chunks": self.counts["chunks"],
+            "annotations": self.counts["annotations"],
+            "annotation_tokens": self.counts["annotation_tokens"],
+        }
+
+    def _block(self, block: Block, files: dict[str, IO[bytes]]) -> None:
+        records = self.reader.until(self.part.index, block.first + len(block))
+        by_document = groupby(records, key=lambda record: record.doc)
+        doc, group = next(by_document, (-1, iter(())))
+        kept: list[tuple[int, Record]] = []
+        for k in range(len(block)):
+            ids, mask = block.document(k)
+            cuts = self.run.rule.cuts(ids, mask)
+            self.counts["chunks"] += len(cuts)
+            self.counts["untrained"] += int(mask is not None and not mask.any())
+            if doc != block.first + k:
+                continue
+            for record in group:
+                if reason := self._fault(record, block.names[k], cuts):
+                    self.rejects.add(reason, **record.where())
+                else:
+                    kept.append((int(block.bounds[k] + cuts[record.chunk, 0]), record))
+            doc, group = next(by_document, (-1, iter(())))
+        self._append(kept, files)
+
+    def _fault(self, record: Record, name: str | None, cuts: NDArray[np.int64]) -> str | None:
+        if record.id is not None and name is not None and record.id != name:
+            return "its id is not that of the document at its place"
+        if record.chunk >= len(cuts):
+            if self.run.rule.final_only and len(cuts):
+                return "only the last trained run has an annotation (train_turns=final)"
+            return "there is no such chunk"
+        return None
+
+    def _append(self, kept: list[tuple[int, Record]], files: dict[str, IO[bytes]]) -> None:
+        encoded: list[tuple[int, Record, list[int], list[int]]] = []
+        for start, record in kept:
+            try:
+                encoded.append((start, record, *self.run.encoder.encode(record.annotation)))
+            except ValueError as error:
+                self.rejects.add(str(error), **record.where())
+        misread = self.run.encoder.misread([e[2] for e in encoded], [e[3] for e in encoded])
+        for k in misread.tolist():
+            self.rejects.add(
+                "its structure cannot be read back from its ids", **encoded[k][1].where()
+            )
+        bad = set(misread.tolist())
+        good = [one for k, one in enumerate(encoded) if k not in bad]
+        if not good:
+            return
+        lengths = np.array([len(one[2]) for one in good])
+        starts = np.array([one[0] for one in good])
+        before = self.counts["annotation_tokens"] + np.cumsum(lengths) - lengths
+        files["ids"].write(np.concatenate([one[2] for one in good]).astype("<u4").tobytes())
+        files["starts"].write(starts.astype("<i8").tobytes())
+        files["positions"].write((starts + before).astype("<i8").tobytes())
+        self.counts["annotations"] += len(good)
+        self.counts["annotation_tokens"] += int(lengths.sum())
