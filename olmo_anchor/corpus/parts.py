@@ -1,0 +1,103 @@
+"""Writing the parts of a TOKENS_DIR: token ids, label mask, and where each document stands.
+
+The files are those of ``dolma tokens`` and of open-instruct's SFT converter::
+
+    token_ids_part_0000.npy     ids, no header, little-endian, the smallest uint that holds all
+    labels_mask_part_0000.npy   one bool per id, True = trained (conversations only)
+    token_ids_part_0000.csv.gz  start,end,id per document; no header
+
+OLMo-core reads the first two columns of the last and ignores what follows.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import os
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from olmo_anchor.manifest import file_record
+
+__all__ = ["PART_PATTERNS", "PartWriter", "smallest_uint"]
+
+PART_PATTERNS = (
+    "token_ids_part_*.npy",
+    "token_ids_part_*.csv.gz",
+    "labels_mask_part_*.npy",
+    ".*_part_*.partial",
+)
+
+
+def smallest_uint(vocab_size: int) -> np.dtype[Any]:
+    """The little-endian unsigned type that OLMo-core infers for a vocabulary."""
+    return np.min_scalar_type(vocab_size - 1).newbyteorder("<")
+
+
+class PartWriter:
+    """Appends documents to one part, whose files appear whole when it is finished.
+
+    :param index: the number of the part in its folder.
+    :param with_mask: whether a label mask belongs to each document.
+    """
+
+    def __init__(self, folder: Path, index: int, dtype: np.dtype[Any], *, with_mask: bool) -> None:
+        self.folder, self.index, self.dtype = folder, index, dtype
+        self.tokens = self.documents = 0
+        self._files: dict[str, tuple[Path, IO[bytes]]] = {}
+        self._ids = self._open("ids", f"token_ids_part_{index:04d}.npy")
+        self._mask = self._open("mask", f"labels_mask_part_{index:04d}.npy") if with_mask else None
+        # Without a time and a name in its header the file is a function of its content alone.
+        self._gzip = gzip.GzipFile(
+            filename="",
+            mode="wb",
+            fileobj=self._open("csv", f"token_ids_part_{index:04d}.csv.gz"),
+            mtime=0,
+        )
+        self._text = io.TextIOWrapper(self._gzip, encoding="utf-8", newline="")
+        self._rows = csv.writer(self._text, lineterminator="\n")
+
+    def _open(self, key: str, name: str) -> IO[bytes]:
+        path = self.folder / name
+        file = path.with_name(f".{name}.partial").open("wb")
+        self._files[key] = (path, file)
+        return file
+
+    def add(self, ids: NDArray[Any], mask: NDArray[np.bool_] | None, name: str) -> None:
+        """Append one document.
+
+        :param ids: ``[n]``, with its end-of-text.
+        :param mask: ``[n]``, where the part has masks.
+        """
+        self._ids.write(ids.astype(self.dtype, copy=False).tobytes())
+        if self._mask is not None:
+            assert mask is not None
+            self._mask.write(mask.tobytes())
+        self._rows.writerow((self.tokens, self.tokens + len(ids), name))
+        self.tokens += len(ids)
+        self.documents += 1
+
+    def finish(self) -> dict[str, Any]:
+        """Put the files in place.
+
+        :returns: the part's entry of the manifest.
+        """
+        self._text.close()
+        self._gzip.close()
+        for path, file in self._files.values():
+            file.flush()
+            os.fsync(file.fileno())
+            file.close()
+            path.with_name(f".{path.name}.partial").replace(path)
+        records = {key: file_record(path, self.folder) for key, (path, _) in self._files.items()}
+        return {
+            "ids": records["ids"],
+            "mask": records.get("mask"),
+            "csv": records["csv"],
+            "documents": self.documents,
+            "tokens": self.tokens,
+        }
