@@ -50,6 +50,7 @@ from olmo_anchor.corpus.overlay_records import (
     annotations_file,
 )
 from olmo_anchor.corpus.overlay_scan import scan_part
+from olmo_anchor.corpus.part_journal import PartJournal
 from olmo_anchor.corpus.schema_file import load_schema, schema_of, schema_record
 from olmo_anchor.corpus.tokens import Block, Part, TokensDir, sampled_sha256
 from olmo_anchor.errors import InputError
@@ -139,30 +140,26 @@ class _Run:
         config, out = self.config, self.config.out
         if config.resume and (out / MANIFEST).exists():
             manifest = read_manifest(out, "overlay")
-            self._check_same(manifest.extra["key"])
+            PartJournal.check(out, manifest.extra["key"], self.key)
             console.print(f"{out}: finished already")
             return manifest
         fresh = not out.is_dir() or not any(out.iterdir())
         if config.overwrite and not fresh:
             self._scan_only()
         prepare_output(out, overwrite=config.overwrite, resume=config.resume)
-        journal = out / "journal.jsonl"
-        done = self._done(journal)
+        journal = PartJournal(out, self.key, _FILES)
         try:
-            with (
-                progress("laying annotations over tokens", self.tokens.tokens) as advance,
-                Journal(journal) as finished,
-            ):
-                if not finished.path.stat().st_size:
-                    finished.append({"key": self.key})
-                self._parts(done, finished, advance)
+            with progress("laying annotations over tokens", self.tokens.tokens) as advance:
+                self._parts(journal, advance)
         except InputError:
             # A wrong input leaves what was there: nothing.
             if fresh:
                 shutil.rmtree(out, ignore_errors=True)
             raise
-        manifest = self._manifest(done)
-        journal.unlink()
+        finally:
+            journal.close()
+        manifest = self._manifest(journal.parts)
+        journal.remove()
         return manifest
 
     def _scan_only(self) -> None:
@@ -174,37 +171,12 @@ class _Run:
             for part in self.tokens.parts:
                 scan_part(part, self.tokenizer.control, self.tokens.vocab_size, nowhere, advance)
 
-    def _check_same(self, key: dict[str, Any]) -> None:
-        if key != self.key:
-            raise InputError(
-                f"{self.config.out}: was begun from other inputs or options; --overwrite begins "
-                "anew"
-            )
-
-    def _done(self, journal: Path) -> list[dict[str, Any]]:
-        """The finished parts of an earlier run whose files are all there."""
-        if not journal.exists():
-            return []
-        with Journal(journal) as file:
-            head, *parts = [*file.records()] or [{"key": self.key}]
-        self._check_same(head["key"])
-        done: list[dict[str, Any]] = []
-        for part in parts:
-            sizes = [(self.config.out / part[name]["path"], part[name]["size"]) for name in _FILES]
-            if not all(path.is_file() and path.stat().st_size == size for path, size in sizes):
-                break
-            done.append(part)
-        with atomic_write(journal):
-            pass
-        with Journal(journal) as file:
-            file.extend([head, *done])
-        _keep_rejects(self.config.out, done[-1]["line"] if done else 0)
-        return done
-
-    def _parts(self, done: list[dict[str, Any]], finished: Journal, advance: Advance) -> None:
+    def _parts(self, journal: PartJournal, advance: Advance) -> None:
+        done = journal.parts
+        last = done[-1] if done else {"read": 0, "line": 0}
+        _keep_rejects(self.config.out, last["line"])
         rejects = Rejects(self.config.out / "rejected.jsonl")
         try:
-            last = done[-1] if done else {"read": 0, "line": 0}
             reader = RecordReader(
                 self.records,
                 self.schema,
@@ -217,8 +189,7 @@ class _Run:
             for part in self.tokens.parts[len(done) :]:
                 entry = _PartWriter(self, part, reader, rejects).write(advance)
                 entry["read"], entry["line"] = reader.consumed
-                finished.append(entry)
-                done.append(entry)
+                journal.append(entry)
             for record in reader.until(1 << 62, None):
                 rejects.add("there is no such part", **record.where())
             self.reasons = rejects.reasons

@@ -406,7 +406,7 @@ class TestExistingOutput:
         monkeypatch.setattr(module, "scan_part", scan)
         with pytest.raises(InputError, match="--resume finishes it"):
             run(tokens, annotations, out)
-        with pytest.raises(InputError, match="other inputs or options"):
+        with pytest.raises(InputError, match="another max_annotation_tokens"):
             run(tokens, annotations, out, resume=True, max_annotation_tokens=9)
         kept = (out / "part-0000.ids.npy").stat().st_mtime_ns
         resumed = run(tokens, annotations, out, resume=True, max_rejected=1)
