@@ -1,0 +1,78 @@
+"""Read the summaries that a report is made of. A report computes nothing that they do not hold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from olmo_anchor.errors import InputError
+
+__all__ = ["ARM_NAMES", "Summary", "load_summaries", "mean"]
+
+ARM_NAMES = {
+    "base_standard": "base, standard",
+    "base_annotated": "base, annotated",
+    "sft_standard": "SFT, standard",
+    "sft_anchored": "SFT, anchored",
+}
+"""The arms of the built-in comparison in the order of a table; others follow by name."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One ``summary.json``.
+
+    :param name: of the folder, such as ``seed-0``.
+    :param times: the stages of the run that made it, where they were kept.
+    """
+
+    name: str
+    folder: Path
+    content: dict[str, Any]
+    times: dict[str, Any] | None = field(default=None)
+
+    @property
+    def arms(self) -> dict[str, dict[str, Any]]:
+        found: dict[str, dict[str, Any]] = self.content["arms"]
+        order = [name for name in ARM_NAMES if name in found]
+        return {name: found[name] for name in [*order, *sorted(set(found) - set(order))]}
+
+    @property
+    def entropy_of(self) -> str | None:
+        """The label whose entropy was measured: ``topic`` for a ``topic_entropy_bits``."""
+        for arm in self.arms.values():
+            for key in arm:
+                if key.endswith("_entropy_bits"):
+                    return key.removesuffix("_entropy_bits")
+        return None
+
+
+def load_summaries(folders: list[Path]) -> list[Summary]:
+    """:raises InputError: when a folder has no whole ``summary.json``."""
+    return [_load(folder) for folder in folders]
+
+
+def _load(folder: Path) -> Summary:
+    path = folder / "summary.json"
+    try:
+        content = orjson.loads(path.read_bytes())
+    except OSError:
+        raise InputError(
+            f"{folder}: there is no summary.json; make one with: olmo-anchor evaluate"
+        ) from None
+    except orjson.JSONDecodeError as error:
+        raise InputError(f"{path}: not JSON ({error}); run olmo-anchor evaluate again") from None
+    if not isinstance(content, dict) or not isinstance(content.get("arms"), dict):
+        raise InputError(f"{path}: not a summary: it has no 'arms'")
+    times = folder / "times.json"
+    kept = orjson.loads(times.read_bytes()) if times.is_file() else None
+    return Summary(folder.resolve().name, folder, content, kept)
+
+
+def mean(values: list[float | None]) -> float | None:
+    """The mean of what is there; None of nothing."""
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None

@@ -1,0 +1,140 @@
+"""The page and the table are built from summaries on disk, and from nothing else."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from olmo_anchor.report.load import load_summaries
+from olmo_anchor.report.page import render
+from olmo_anchor.report.table import rows
+
+
+def an_arm(value: float, **more: Any) -> dict[str, Any]:
+    return {
+        "topic_entropy_bits": {"value": value, "low": value - 0.11, "high": value + 0.11, "n": 500},
+        "valid": 0.9,
+        "style": 0.5,
+        "annotation_followed": None,
+        "request_followed": {"inside": 0.91, "outside": 0.82},
+        "topic_counts": {"gardens": 30, "pirates": 10},
+        **more,
+    }
+
+
+def write_summary(folder: Path, shift: float = 0.0) -> Path:
+    example = {
+        "prompt": "Tell a story.",
+        "response": "Once <b>upon</b> a time.",
+        "topic": "pirates",
+    }
+    arms = {
+        "sft_anchored": an_arm(
+            5.25 + shift,
+            annotation_followed=0.94,
+            examples=[{**example, "annotation": [["topic", "pirates"]]}],
+        ),
+        "sft_standard": an_arm(2.75, examples=[{**example, "annotation": None}]),
+        "base_standard": an_arm(5.5),
+    }
+    summary = {
+        "suite": "story_world",
+        "seed": 3,
+        "max_entropy_bits": 5.585,
+        "sft_topics": ["gardens"],
+        "arms": arms,
+        "gap_closed": {"value": 0.909, "low": 0.87, "high": 0.95},
+        "prior_kl_bits": 0.0214,
+        "versions": {"torch": "2.x"},
+    }
+    folder.mkdir()
+    (folder / "summary.json").write_bytes(orjson.dumps(summary))
+    return folder
+
+
+class Page(HTMLParser):
+    """Collects text and every address that the page would fetch."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.text: list[str] = []
+        self.fetched: list[str] = []
+        self.feed(html)
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        for name, value in attrs:
+            if name in ("src", "href", "xlink:href") and value and not value.startswith("#"):
+                self.fetched.append(value)
+
+
+def test_the_page_says_what_the_summaries_hold(tmp_path: Path) -> None:
+    html = render(load_summaries([write_summary(tmp_path / "seed-3")]))
+    page = Page(html)
+    text = " ".join("".join(page.text).split())
+    assert "5.50 bits of topic entropy; standard SFT leaves 2.75, anchored SFT 5.25." in text
+    assert "closes 91% of the gap" in text
+    assert "5.25 [5.14, 5.36]" in text
+    assert "0.021 bits" in text
+    assert "topic:pirates" in text
+    assert "Once <b>upon</b> a time." in text, "a response is text, never markup"
+    assert page.fetched == []
+    assert html.count("<svg") == 2
+
+
+def test_the_same_summaries_give_the_same_bytes(tmp_path: Path) -> None:
+    summaries = load_summaries([write_summary(tmp_path / "seed-3")])
+    assert render(summaries) == render(summaries)
+
+
+def test_runs_are_listed_and_the_verdict_is_their_mean(tmp_path: Path) -> None:
+    folders = [write_summary(tmp_path / "seed-0"), write_summary(tmp_path / "seed-1", shift=0.1)]
+    summaries = load_summaries(folders)
+    assert [(row.run, row.arm) for row in rows(summaries)][:3] == [
+        ("seed-0", "base_standard"),
+        ("seed-0", "sft_standard"),
+        ("seed-0", "sft_anchored"),
+    ]
+    assert "anchored SFT 5.30, mean of 2 runs" in "".join(Page(render(summaries)).text)
+
+
+def report(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "olmo_anchor.cli", "report", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+def test_the_command_prints_the_table_and_writes_the_page(tmp_path: Path) -> None:
+    done = report(write_summary(tmp_path / "seed-3"), "--out", tmp_path / "report.html")
+    assert done.returncode == 0, done.stderr
+    assert "SFT, anchored" in done.stdout
+    assert "5.25 [5.14," in done.stdout
+    assert (tmp_path / "report.html").read_text().startswith("<!doctype html>")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "there is no summary.json; make one with: olmo-anchor evaluate"),
+        (b"{", "not JSON"),
+        (b"{}", "it has no 'arms'"),
+    ],
+)
+def test_what_is_no_summary_is_named(tmp_path: Path, content: bytes | None, message: str) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    if content is not None:
+        (folder / "summary.json").write_bytes(content)
+    done = report(folder, "--out", tmp_path / "report.html")
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert str(folder) in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "report.html").exists()
