@@ -129,7 +129,7 @@ class Engine(ABC):
 
 
 def derive_seed(seed: int, *parts: int | str) -> int:
-    """A 53-bit seed (exact in JSON everywhere) that depends on all arguments and on nothing else."""
+    """A seed of 53 bits (exact in any JSON reader) that depends on all arguments, nothing else."""
     text = "\x1f".join(str(part) for part in (seed, *parts))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 11
 

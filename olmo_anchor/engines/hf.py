@@ -1,0 +1,212 @@
+"""The transformers engine: runs wherever torch does, and needs nothing else.
+
+Each sample draws from a random stream of its own (Philox, keyed by its seed): one uniform number
+for each token, which the inverse of the cumulative distribution turns into a token. What is sampled
+beside it, and how many at a time, can change a token only where float rounding of the logits moves
+a boundary across the number drawn.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from olmo_anchor.engines import Completion, Engine, FinishReason, Request, Sampling
+from olmo_anchor.errors import InputError
+
+__all__ = ["HFEngine", "draw"]
+
+_WINDOW_BATCHES = 8
+_MAX_LOGITS = 1 << 26
+
+
+class HFEngine(Engine):
+    """A Hugging Face causal model in this process.
+
+    :param model: a model folder.
+    :param batch_size: rows of one forward pass.
+    :param dtype: ``"float32"`` and so on; by default float32 on a CPU and the model's own on a GPU.
+    :raises InputError: when transformers is not installed or cannot load the folder.
+    """
+
+    def __init__(
+        self,
+        model: Path,
+        *,
+        batch_size: int = 128,
+        dtype: str | None = None,
+        device: str | None = None,
+    ) -> None:
+        try:
+            from transformers import AutoModelForCausalLM
+            from transformers.utils import logging
+        except ImportError:
+            raise InputError(
+                "the hf engine needs transformers: pip install 'olmo-anchor[hf]'"
+            ) from None
+        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.batch_size = batch_size
+        wanted = dtype or ("float32" if self.device.type == "cpu" else "auto")
+        # Its bar for the weights is noise beside ours.
+        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+        try:
+            loaded: Any = AutoModelForCausalLM.from_pretrained(model, dtype=wanted)
+        except (OSError, ValueError, KeyError) as error:
+            reason = str(error).splitlines()[0]
+            raise InputError(f"{model}: transformers cannot load it: {reason}") from None
+        self.model = loaded.to(self.device).eval()
+        self.max_length = int(self.model.config.max_position_embeddings)
+
+    # --- sampling --------------------------------------------------------------------------------
+
+    def sample(self, requests: Iterable[Request], sampling: Sampling) -> Iterator[Completion]:
+        numbered = enumerate(requests)
+        while window := list(islice(numbered, self.batch_size * _WINDOW_BATCHES)):
+            # Rows of one length need no padding, so no mask, and are laid out as in training.
+            by_length: dict[int, list[tuple[int, Request]]] = defaultdict(list)
+            for number, request in window:
+                by_length[len(request.ids)].append((number, request))
+            for length in sorted(by_length):
+                _check_room(length, self.max_length)
+                group = by_length[length]
+                for first in range(0, len(group), self.batch_size):
+                    yield from self._batch(group[first : first + self.batch_size], sampling)
+
+    @torch.inference_mode()
+    def _batch(self, batch: list[tuple[int, Request]], sampling: Sampling) -> Iterator[Completion]:
+        from olmo_anchor.engines._cache import growing_cache
+
+        length = len(batch[0][1].ids)
+        steps = min(sampling.max_tokens, self.max_length - length)
+        uniforms = torch.from_numpy(
+            np.stack([_uniforms(request.seed, steps) for _, request in batch])
+        ).to(self.device)
+        stop = torch.tensor(sampling.stop_ids, dtype=torch.int64, device=self.device)
+        cache = growing_cache(self.model.config.num_hidden_layers, length + steps)
+
+        distinct: dict[tuple[int, ...], int] = {}
+        prompt_of_row = [
+            distinct.setdefault(tuple(request.ids), len(distinct)) for _, request in batch
+        ]
+        ids = torch.tensor(list(distinct), device=self.device)
+        logits = self._forward(ids, cache)
+        if len(distinct) < len(batch):
+            rows = torch.tensor(prompt_of_row, device=self.device)
+            for layer in cache.layers:
+                layer.batch_select_indices(rows)
+            logits = logits[rows]
+
+        alive = torch.arange(len(batch), device=self.device)
+        sampled = torch.empty(len(batch), steps, dtype=torch.int64, device=self.device)
+        for step in range(steps):
+            tokens = draw(logits, uniforms[alive, step], sampling)
+            sampled[alive, step] = tokens
+            stopped = torch.isin(tokens, stop)
+            if bool(stopped.any()):
+                for row in alive[stopped].tolist():
+                    yield _completion(batch[row], sampled[row, : step + 1], "stop")
+                going = torch.nonzero(~stopped).squeeze(1)
+                alive, tokens = alive[going], tokens[going]
+                for layer in cache.layers:
+                    layer.batch_select_indices(going)
+            if not len(alive) or step + 1 == steps:
+                break
+            logits = self._forward(tokens[:, None], cache)
+        for row in alive.tolist():
+            yield _completion(batch[row], sampled[row], "length")
+
+    def _forward(self, ids: torch.Tensor, cache: Any) -> torch.Tensor:
+        """Logits ``[rows, vocab]`` after the last of ``ids [rows, n]``."""
+        out = self.model(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
+        return out.logits[:, -1]  # type: ignore[no-any-return]
+
+    # --- scoring ---------------------------------------------------------------------------------
+
+    @torch.inference_mode()
+    def score(
+        self, prompts: Sequence[Sequence[int]], continuations: Sequence[Sequence[int]]
+    ) -> list[float]:
+        pairs = list(zip(prompts, continuations, strict=True))
+        for prompt, continuation in pairs:
+            _check_room(len(prompt), self.max_length, len(continuation))
+        scores = [0.0] * len(pairs)
+        longest_first = sorted(range(len(pairs)), key=lambda i: -sum(map(len, pairs[i])))
+        while longest_first:
+            tokens = sum(map(len, pairs[longest_first[0]]))
+            size = max(1, _MAX_LOGITS // (tokens * int(self.model.config.vocab_size)))
+            size = min(size, self.batch_size)
+            rows, longest_first = longest_first[:size], longest_first[size:]
+            for i, value in zip(rows, self._score([pairs[i] for i in rows]), strict=True):
+                scores[i] = value
+        return scores
+
+    def _score(self, pairs: list[tuple[Sequence[int], Sequence[int]]]) -> list[float]:
+        longest = max(len(prompt) + len(continuation) for prompt, continuation in pairs)
+        # Padding stands on the right, where no earlier position of a causal model can see it.
+        ids = torch.zeros(len(pairs), longest, dtype=torch.int64)
+        target = torch.zeros(len(pairs), longest, dtype=torch.bool)
+        for row, (prompt, continuation) in enumerate(pairs):
+            end = len(prompt) + len(continuation)
+            ids[row, :end] = torch.tensor([*prompt, *continuation])
+            target[row, len(prompt) : end] = True
+        keep = longest - min(len(prompt) for prompt, _ in pairs) + 1
+        ids, target = ids.to(self.device), target.to(self.device)
+        logits = self.model(input_ids=ids, use_cache=False, logits_to_keep=keep).logits[:, :-1]
+        wanted, counted = ids[:, 1 - keep :], target[:, 1 - keep :]
+        if keep == 1:
+            return [0.0] * len(pairs)
+        chosen = torch.log_softmax(logits.float(), -1).gather(-1, wanted[..., None])[..., 0]
+        return torch.where(counted, chosen, 0.0).double().sum(-1).tolist()
+
+
+def draw(logits: torch.Tensor, uniforms: torch.Tensor, sampling: Sampling) -> torch.Tensor:
+    """One token for each row, by the inverse of the cumulative distribution.
+
+    :param logits: ``[rows, vocab]``.
+    :param uniforms: float64 ``[rows]`` in [0, 1).
+    :returns: int64 ``[rows]``.
+    """
+    if sampling.banned_ids:
+        logits = logits.clone()
+        logits[:, list(sampling.banned_ids)] = float("-inf")
+    if sampling.temperature == 0.0:
+        return logits.argmax(-1)
+    # The differences that batching makes in float32 logits should be the only ones.
+    probabilities = torch.softmax(logits.double() / sampling.temperature, -1)
+    order = None
+    if sampling.top_p < 1.0:
+        probabilities, order = probabilities.sort(dim=-1, descending=True, stable=True)
+        before = probabilities.cumsum(-1) - probabilities
+        probabilities = probabilities.masked_fill(before >= sampling.top_p, 0.0)
+    cumulative = probabilities.cumsum(-1)
+    total = cumulative[:, -1:]
+    # Rounding must not lift the product to the total, above which no token stands.
+    level = torch.minimum(uniforms[:, None] * total, torch.nextafter(total, total.new_zeros(())))
+    tokens = torch.searchsorted(cumulative, level, right=True)
+    return (tokens if order is None else order.gather(-1, tokens)).squeeze(-1)
+
+
+def _uniforms(seed: int, steps: int) -> np.ndarray[Any, np.dtype[np.float64]]:
+    return np.random.Generator(np.random.Philox(key=seed)).random(steps)
+
+
+def _completion(
+    numbered: tuple[int, Request], ids: torch.Tensor, reason: FinishReason
+) -> Completion:
+    number, request = numbered
+    return Completion(number, 0, ids.tolist(), reason, request.seed)
+
+
+def _check_room(prompt: int, max_length: int, wanted: int = 1) -> None:
+    if prompt == 0:
+        raise ValueError("a prompt is empty: a model needs at least one token")
+    if prompt + wanted > max_length:
+        raise ValueError(
+            f"{prompt} + {wanted} tokens do not fit into the {max_length} of the model"
+        )

@@ -1,0 +1,179 @@
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator
+from itertools import accumulate
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from tiny_models import save_bigram_model
+
+from olmo_anchor.engines import Completion, Request, Sampling
+from olmo_anchor.engines.hf import HFEngine, draw
+from olmo_anchor.tokenizer import AnchorTokenizer
+
+
+@pytest.fixture(scope="module")
+def engine(random_model: Path) -> HFEngine:
+    return HFEngine(random_model, batch_size=32)
+
+
+@pytest.fixture(scope="module")
+def bigrams(tiny: AnchorTokenizer, tmp_path_factory: pytest.TempPathFactory) -> HFEngine:
+    """1 -> 2 (.5), 3 (.3), 4 (.2); each of them -> 1."""
+    rows = {1: {2: 0.5, 3: 0.3, 4: 0.2}, 2: {1: 1.0}, 3: {1: 1.0}, 4: {1: 1.0}}
+    return HFEngine(save_bigram_model(tmp_path_factory.mktemp("bigrams"), tiny, rows))
+
+
+def by_sample(completions: Iterator[Completion]) -> dict[tuple[int, int], Completion]:
+    return {(done.prompt, done.sample): done for done in completions}
+
+
+SAMPLING = Sampling(max_tokens=40, seed=5, stop_ids=(7, 11))
+
+
+def test_samples_are_the_same_whatever_the_batch_size(
+    random_model: Path, engine: HFEngine, prompts: list[list[int]]
+) -> None:
+    expected = by_sample(engine.generate(prompts, 4, SAMPLING))
+    assert len(expected) == 48
+    assert {done.finish_reason for done in expected.values()} == {"stop", "length"}
+    for batch_size in (1, 3, 100):
+        other = HFEngine(random_model, batch_size=batch_size)
+        assert by_sample(other.generate(prompts, 4, SAMPLING)) == expected
+
+
+def test_a_sample_does_not_depend_on_the_others(engine: HFEngine, prompts: list[list[int]]) -> None:
+    many = by_sample(engine.generate(prompts, 3, SAMPLING))
+    one = by_sample(engine.generate(prompts, 1, SAMPLING))
+    assert one == {key: many[key] for key in one}
+    [alone] = engine.sample([Request(prompts[5], many[5, 2].seed)], SAMPLING)
+    assert alone.ids == many[5, 2].ids
+
+
+def test_seeds_and_samples_differ(engine: HFEngine, prompts: list[list[int]]) -> None:
+    first = by_sample(engine.generate(prompts, 4, SAMPLING))
+    second = by_sample(engine.generate(prompts, 4, Sampling(max_tokens=40, seed=6)))
+    assert all(first[key].ids != second[key].ids for key in first)
+    assert len({tuple(done.ids) for done in first.values()}) == len(first)
+
+
+def test_greedy_takes_the_argmax_of_a_full_forward_pass(
+    engine: HFEngine, prompts: list[list[int]]
+) -> None:
+    greedy = Sampling(temperature=0.0, max_tokens=20)
+    for done in engine.generate(prompts, 1, greedy):
+        ids = prompts[done.prompt] + done.ids
+        logits = engine.model(torch.tensor([ids])).logits[0]
+        assert logits.argmax(-1)[len(prompts[done.prompt]) - 1 : -1].tolist() == done.ids
+
+
+def test_the_model_is_sampled_with_its_own_probabilities(bigrams: HFEngine) -> None:
+    counts: Counter[int] = Counter()
+    for done in bigrams.generate([[1]], 200, Sampling(max_tokens=40)):
+        assert done.ids[1::2] == [1] * 20
+        counts.update(done.ids[::2])
+    assert set(counts) == {2, 3, 4}
+    for token, probability in ((2, 0.5), (3, 0.3), (4, 0.2)):
+        deviation = math.sqrt(probability * (1 - probability) / 4000)
+        assert abs(counts[token] / 4000 - probability) < 4 * deviation
+
+
+@pytest.mark.parametrize(
+    ("options", "tokens"),
+    [
+        ({"top_p": 0.5}, {2}),
+        ({"top_p": 0.6}, {2, 3}),
+        ({"top_p": 0.81}, {2, 3, 4}),
+        ({"banned_ids": (2,)}, {3, 4}),
+        ({"banned_ids": (2,), "temperature": 0.0}, {3}),
+    ],
+)
+def test_tokens_outside_are_never_sampled(
+    bigrams: HFEngine, options: dict[str, float], tokens: set[int]
+) -> None:
+    sampling = Sampling(max_tokens=40, **options)  # type: ignore[arg-type]
+    seen = {token for done in bigrams.generate([[1]], 20, sampling) for token in done.ids[::2]}
+    assert seen == tokens
+
+
+def test_a_stop_id_ends_a_sample_and_stands_at_its_end(bigrams: HFEngine) -> None:
+    sampling = Sampling(max_tokens=40, stop_ids=(4,))
+    for done in bigrams.generate([[1], [2, 1]], 30, sampling):
+        assert (done.ids[-1] == 4) == (done.finish_reason == "stop")
+        assert 4 not in done.ids[:-1]
+        assert len(done.ids) == 40 or done.finish_reason == "stop"
+
+
+def test_the_context_of_the_model_ends_a_sample(bigrams: HFEngine) -> None:
+    assert bigrams.max_length == 128
+    [done] = bigrams.generate([[1] * 120], 1, Sampling(max_tokens=50))
+    assert (len(done.ids), done.finish_reason) == (8, "length")
+
+
+def test_prompts_that_leave_no_room_are_refused(bigrams: HFEngine) -> None:
+    for prompt, reason in (([], "empty"), ([1] * 128, "do not fit")):
+        with pytest.raises(ValueError, match=reason):
+            list(bigrams.generate([prompt], 1, Sampling()))
+
+
+def test_requests_are_read_as_needed(bigrams: HFEngine) -> None:
+    read = 0
+
+    def requests() -> Iterator[Request]:
+        nonlocal read
+        for seed in range(10**6):
+            read += 1
+            yield Request([1], seed)
+
+    assert next(bigrams.sample(requests(), Sampling(max_tokens=1)))
+    assert read <= 8 * bigrams.batch_size
+
+
+def test_scores_are_sums_of_log_softmax(engine: HFEngine, prompts: list[list[int]]) -> None:
+    continuations = [[(5 * row + at) % 300 for at in range(row)] for row in range(len(prompts))]
+    scores = engine.score(prompts, continuations)
+    for prompt, continuation, score in zip(prompts, continuations, scores, strict=True):
+        log_p = engine.model(torch.tensor([prompt + continuation])).logits[0].log_softmax(-1)
+        expected = sum(
+            log_p[len(prompt) - 1 + at, token].item() for at, token in enumerate(continuation)
+        )
+        assert score == pytest.approx(expected, abs=1e-4)
+
+
+def test_a_score_known_by_hand(bigrams: HFEngine) -> None:
+    scores = bigrams.score([[1], [2, 1], [3]], [[2, 1, 3], [4], []])
+    assert scores == pytest.approx([math.log(0.5 * 0.3), math.log(0.2), 0.0], abs=1e-5)
+
+
+@given(
+    weights=st.lists(st.floats(0.0, 1.0), min_size=2, max_size=8).filter(lambda w: sum(w) > 0.1),
+    uniform=st.floats(0.0, 1.0, exclude_max=True),
+    top_p=st.floats(0.05, 1.0),
+)
+def test_draw_is_the_inverse_of_the_distribution(
+    weights: list[float], uniform: float, top_p: float
+) -> None:
+    logits = torch.tensor([weights], dtype=torch.float64).log()
+    [token] = draw(logits, torch.tensor([uniform], dtype=torch.float64), Sampling(top_p=top_p))
+    total = sum(weights)
+    order = sorted(range(len(weights)), key=lambda i: -weights[i])
+    if top_p == 1.0:
+        order = list(range(len(weights)))
+    sums = list(accumulate(weights[i] / total for i in order))
+    # Where a partial sum is the limit itself, rounding decides.
+    assume(all(abs(at - top_p) > 1e-9 for at in sums[:-1]))
+    kept, mass = [], 0.0
+    for i in order:
+        if top_p == 1.0 or mass < top_p:
+            kept.append(i)
+            mass += weights[i] / total
+    # The token's stretch of [0, mass) holds the number drawn, give or take rounding.
+    assert token.item() in kept
+    before = sum(weights[i] for i in kept[: kept.index(token.item())]) / total
+    assert before - 1e-9 <= uniform * mass <= before + weights[token] / total + 1e-9
+    assert weights[token] > 0

@@ -1,0 +1,102 @@
+"""Small real models: random weights, or weights set by hand so that every probability is known."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+from olmo_anchor.tokenizer import AnchorTokenizer
+
+Transitions = Mapping[int, Mapping[int, float]]
+
+
+def save_random_model(folder: Path, tokenizer: AnchorTokenizer, *, context: int = 128) -> Path:
+    """An untrained OLMo-2 whose distributions are neither flat nor certain."""
+    import torch
+    from transformers import Olmo2Config, Olmo2ForCausalLM
+
+    torch.manual_seed(3)
+    config = Olmo2Config(
+        vocab_size=tokenizer.vocab_size,
+        hidden_size=64,
+        intermediate_size=128,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=context,
+        initializer_range=0.15,
+        pad_token_id=tokenizer.pad_id,
+        eos_token_id=tokenizer.control.end_of_text,
+        bos_token_id=None,
+    )
+    Olmo2ForCausalLM(config).save_pretrained(folder)
+    tokenizer.save(folder)
+    return folder
+
+
+def save_bigram_model(
+    folder: Path, tokenizer: AnchorTokenizer, transitions: Transitions, *, context: int = 128
+) -> Path:
+    """An OLMo-2 whose next token depends on the last alone, with the given probabilities.
+
+    One-hot embeddings pass through a layer that adds nothing, and the head reads off a row of log
+    probabilities. After a token without a row of its own, the document ends.
+    """
+    import torch
+    from transformers import Olmo2Config, Olmo2ForCausalLM
+
+    size = tokenizer.vocab_size
+    width = math.ceil(size / 4) * 4
+    config = Olmo2Config(
+        vocab_size=size,
+        hidden_size=width,
+        intermediate_size=8,
+        num_hidden_layers=1,
+        num_attention_heads=4,
+        num_key_value_heads=4,
+        max_position_embeddings=context,
+        pad_token_id=tokenizer.pad_id,
+        eos_token_id=tokenizer.control.end_of_text,
+        bos_token_id=None,
+        rms_norm_eps=1e-12,
+    )
+    model = Olmo2ForCausalLM(config)
+    with torch.no_grad():
+        for layer in model.model.layers:
+            layer.post_attention_layernorm.weight.zero_()
+            layer.post_feedforward_layernorm.weight.zero_()
+        model.model.embed_tokens.weight.copy_(torch.eye(size, width))
+        head = torch.full((size, width), -60.0)
+        head[tokenizer.control.end_of_text] = 0.0
+        for last, row in transitions.items():
+            head[:, last] = -60.0
+            for token, probability in row.items():
+                head[token, last] = math.log(probability)
+        # The norm scales a one-hot vector to the length sqrt(width).
+        model.lm_head.weight.copy_(head / math.sqrt(width))
+    model.save_pretrained(folder)
+    tokenizer.save(folder)
+    return folder
+
+
+def story_transitions(tokenizer: AnchorTokenizer) -> Transitions:
+    """After a full stop: an annotation (.75) or a bare response; the former may never close.
+
+    ::
+
+        . -> <open> q : r <close> x y x y ... <end>      or      . -> x y ... <end>
+    """
+    token = {char: tokenizer.encode(char)[0] for char in ".qrsxy:"}
+    control = tokenizer.control
+    return {
+        token["."]: {control.open: 0.75, token["x"]: 0.25},
+        control.open: {token["q"]: 1.0},
+        token["q"]: {token[":"]: 1.0},
+        token[":"]: {token["r"]: 0.5, token["s"]: 0.5},
+        token["r"]: {control.close: 1.0},
+        token["s"]: {control.close: 0.8, control.end_of_text: 0.2},
+        control.close: {token["x"]: 1.0},
+        token["x"]: {token["y"]: 1.0},
+        token["y"]: {token["x"]: 0.7, control.end_of_text: 0.3},
+    }
