@@ -1,0 +1,181 @@
+"""``olmo-anchor evaluate``: generations of one or more models, judged, scored and compared.
+
+scores.jsonl    one line per response: labels, validity, style, whether the annotation was followed
+summary.json    the numbers, and what they were made from
+manifest.json   last
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from olmo_anchor.errors import InputError
+from olmo_anchor.evaluation.judge import Judge, load_judge
+from olmo_anchor.evaluation.prior import prior_kl_bits
+from olmo_anchor.evaluation.samples import Sample, judge_file
+from olmo_anchor.evaluation.suite import Prior, Suite, read_suite
+from olmo_anchor.evaluation.summary import examples, summarise_arm, summarise_gap
+from olmo_anchor.manifest import (
+    Manifest,
+    atomic_write,
+    file_record,
+    prepare_output,
+    read_manifest,
+    write_json,
+)
+from olmo_anchor.progress import progress
+
+__all__ = ["EvaluateConfig", "parse_models"]
+
+GENERATIONS = "generations.jsonl"
+_VERSIONED = ("olmo-anchor", "torch", "numpy", "tokenizers")
+
+
+def parse_models(given: tuple[str, ...]) -> dict[str, Path]:
+    """``NAME=FILE`` or ``NAME=DIR`` (which holds ``generations.jsonl``), in order.
+
+    :raises InputError: when one is not of this form, or a name is given twice.
+    """
+    models: dict[str, Path] = {}
+    for one in given:
+        name, equals, place = one.partition("=")
+        if not (name and equals and place):
+            raise InputError(f"--model {one}: write NAME=GENERATIONS.jsonl")
+        if name in models:
+            raise InputError(f"--model {name}=...: this name is given twice")
+        path = Path(place)
+        models[name] = path / GENERATIONS if path.is_dir() else path
+    if not models:
+        raise InputError("no --model was given: write --model NAME=GENERATIONS.jsonl")
+    return models
+
+
+@dataclass(frozen=True)
+class EvaluateConfig:
+    """:param models: name to generations file; names that the suite compares must be its own.
+    :param engine: scores the prior, where the suite has one and both models are given.
+    """
+
+    suite: Path
+    models: Mapping[str, Path]
+    out: Path
+    engine: str = "hf"
+    overwrite: bool = False
+
+    def run(self) -> dict[str, Any]:
+        """Write the folder ``out`` and return the summary.
+
+        :raises InputError: for bad input, or an ``out`` that is not empty, without ``overwrite``.
+        """
+        suite = read_suite(self.suite)
+        judge = load_judge(suite.judge)
+        if suite.entropy_of not in judge.values:
+            raise InputError(f"{self.suite}: the judge {judge.name} knows no {suite.entropy_of!r}")
+        arms: dict[str, list[Sample]] = {}
+        with progress("judging files", len(self.models)) as advance:
+            for name, path in self.models.items():
+                arms[name] = list(judge_file(name, path, judge))
+                advance()
+        label = suite.entropy_of
+        summary = {
+            "suite": suite.name,
+            "note": suite.note,
+            "judge": judge.name,
+            "arms": {
+                name: {**summarise_arm(samples, suite), "examples": examples(samples, suite)}
+                for name, samples in arms.items()
+            },
+            **(summarise_gap(arms, suite.gap, suite) if suite.gap else {}),
+            "prior_kl_bits": self._prior(suite.prior, suite, judge, arms),
+            "max_entropy_bits": math.log2(len(judge.values[label])),
+            f"sft_{label}s": _taught(arms, suite),
+        }
+        return self._write(suite, arms, summary)
+
+    def _prior(
+        self, prior: Prior | None, suite: Suite, judge: Judge, arms: Mapping[str, list[Sample]]
+    ) -> float | None:
+        if prior is None or prior.before not in arms or prior.after not in arms:
+            return None
+        asked = [_open_prompts(arms[name], suite) for name in (prior.before, prior.after)]
+        if len(asked[0]) != len(asked[1]):
+            raise InputError(
+                f"{prior.before} and {prior.after} answered {len(asked[0])} and {len(asked[1])} "
+                "open prompts: make both generations files from the same requests"
+            )
+        before, after = (_model_of(self.models[name]) for name in (prior.before, prior.after))
+        return prior_kl_bits(
+            (before, asked[0]),
+            (after, asked[1]),
+            prior.key,
+            judge.values[prior.key],
+            engine=self.engine,
+        )
+
+    def _write(
+        self, suite: Suite, arms: Mapping[str, list[Sample]], summary: dict[str, Any]
+    ) -> dict[str, Any]:
+        prepare_output(self.out, overwrite=self.overwrite)
+        with atomic_write(self.out / "scores.jsonl") as file:
+            for samples in arms.values():
+                for sample in samples:
+                    file.write(orjson.dumps(sample.record(), option=orjson.OPT_APPEND_NEWLINE))
+        models = {name: str(path) for name, path in self.models.items()}
+        config = {"suite": asdict(suite), "engine": self.engine, "models": models}
+        manifest = Manifest(
+            kind="evaluation",
+            inputs=[file_record(path) for path in (self.suite, *self.models.values())],
+            config=config,
+            counts={name: len(samples) for name, samples in arms.items()},
+            outputs=[],
+            seed=suite.seed,
+        )
+        stored = {
+            **summary,
+            "seed": suite.seed,
+            "models": models,
+            "inputs": manifest.inputs,
+            "versions": {name: metadata.version(name) for name in _VERSIONED},
+            "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        }
+        write_json(self.out / "summary.json", stored)
+        manifest.outputs = [
+            file_record(self.out / name, self.out) for name in ("scores.jsonl", "summary.json")
+        ]
+        manifest.write(self.out)
+        return stored
+
+
+def _open_prompts(samples: list[Sample], suite: Suite) -> list[Any]:
+    """The different open prompts, in the order of their first sample."""
+    seen: dict[bytes, Any] = {}
+    for sample in samples:
+        if sample.kind == suite.open_kind:
+            seen.setdefault(orjson.dumps(sample.prompt), sample.prompt)
+    return list(seen.values())
+
+
+def _model_of(generations: Path) -> Path:
+    """The model folder that made a generations file, from the manifest beside it."""
+    name = f"{generations.stem}.manifest.json"
+    manifest = read_manifest(generations.parent, "generations", name)
+    return Path(manifest.config["model"]["path"])
+
+
+def _taught(arms: Mapping[str, list[Sample]], suite: Suite) -> list[str]:
+    """The labels that the prompts of the first named kind name: those of the SFT data."""
+    named = (
+        sample.fields.get(suite.entropy_of)
+        for samples in arms.values()
+        for sample in samples
+        if sample.kind in suite.named_kinds[:1]
+    )
+    return list(dict.fromkeys(label for label in named if label is not None))

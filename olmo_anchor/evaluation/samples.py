@@ -1,0 +1,97 @@
+"""Generations, judged: one :class:`Sample` per response."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from olmo_anchor.errors import InputError
+from olmo_anchor.evaluation.judge import Judge, Verdict
+
+__all__ = ["Sample", "judge_file", "read_generations"]
+
+_FIELDS = ("prompt_id", "prompt", "sample", "response", "annotation", "no_annotation", "unclosed")
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A response and what the judge says of it.
+
+    :param kind: of the prompt, from its record.
+    :param fields: the other fields of the prompt's record, such as the topic that it names.
+    :param annotation: (key, value) pairs that the model wrote before the response; None if it wrote
+        no whole annotation.
+    :param no_annotation: an annotation was looked for and there is none.
+    """
+
+    model: str
+    prompt_id: str
+    sample: int
+    prompt: Any
+    kind: str | None
+    fields: Mapping[str, Any]
+    response: str | None
+    annotation: tuple[tuple[str, str], ...] | None
+    no_annotation: bool
+    unclosed: bool
+    verdict: Verdict
+
+    def followed(self) -> bool | None:
+        """Whether every annotated label that the judge knows of is the response's; None without
+        one."""
+        if self.annotation is None:
+            return None
+        known = [(k, v) for k, v in self.annotation if k in self.verdict.labels]
+        return bool(known) and all(self.verdict.labels[key] == value for key, value in known)
+
+    def record(self) -> dict[str, Any]:
+        """What ``scores.jsonl`` holds: labels, not texts."""
+        left_out = ("prompt", "response", "fields", "verdict")
+        scores = {name: value for name, value in asdict(self).items() if name not in left_out}
+        return {**scores, **asdict(self.verdict), "followed": self.followed()}
+
+
+def read_generations(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the records of a generations file.
+
+    :raises InputError: when it is missing or empty, or a line is no generation, with its number.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: no such generations file; make it with: olmo-anchor generate")
+    count = 0
+    with path.open("rb") as file:
+        for count, line in enumerate(file, 1):
+            try:
+                record = orjson.loads(line)
+                missing = [name for name in _FIELDS if name not in record]
+            except (orjson.JSONDecodeError, TypeError) as error:
+                raise InputError(f"{path}:{count}: not JSON: {error}") from None
+            if missing:
+                raise InputError(f"{path}:{count}: not a generation: it has no {missing[0]!r}")
+            yield record
+    if count == 0:
+        raise InputError(f"{path}: empty; make it again with: olmo-anchor generate")
+
+
+def judge_file(model: str, path: Path, judge: Judge) -> Iterator[Sample]:
+    """Judge every response of a generations file. A missing response is judged as an empty one."""
+    for record in read_generations(path):
+        fields = record.get("prompt_fields") or {}
+        annotation = record["annotation"]
+        yield Sample(
+            model=model,
+            prompt_id=str(record["prompt_id"]),
+            sample=int(record["sample"]),
+            prompt=record["prompt"],
+            kind=fields.get("kind"),
+            fields=fields,
+            response=record["response"],
+            annotation=None if annotation is None else tuple((k, v) for k, v in annotation),
+            no_annotation=bool(record["no_annotation"]),
+            unclosed=bool(record["unclosed"]),
+            verdict=judge(record["response"] or ""),
+        )

@@ -1,0 +1,84 @@
+"""A suite: what is judged, by whom, and which models are compared. Read from ``evals/*.yaml``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from olmo_anchor.errors import InputError
+
+__all__ = ["Gap", "Prior", "Suite", "read_suite"]
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Names of the models in (H_anchored - H_sft) / (H_base - H_sft)."""
+
+    base: str
+    sft: str
+    anchored: str
+    base_variant: str | None = None
+    """Another base, for the same share beside it."""
+
+
+@dataclass(frozen=True)
+class Prior:
+    """Whose distribution of the first annotated value is compared: KL(after || before)."""
+
+    key: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True)
+class Suite:
+    """:param open_kind: ``kind`` of the prompts that name nothing; entropy is measured on them.
+    :param named_kinds: kinds of the prompts that name the value of ``entropy_of``.
+    """
+
+    name: str
+    judge: str
+    entropy_of: str
+    open_kind: str
+    named_kinds: tuple[str, ...] = ()
+    gap: Gap | None = None
+    prior: Prior | None = None
+    seed: int = 0
+    note: str | None = None
+    """What a reader of the numbers must know; shown on the report's page."""
+
+
+def read_suite(path: Path) -> Suite:
+    """:raises InputError: when the file is missing, not YAML, or has a field too many or too
+    few."""
+    import yaml
+
+    try:
+        stored = yaml.safe_load(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such suite; the package's are in evals/") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InputError(f"{path}: not a YAML file: {' '.join(str(error).split())}") from None
+    if not isinstance(stored, dict):
+        raise InputError(f"{path}: not a mapping of fields")
+    stored = dict(stored)
+    for name, kind in (("gap", Gap), ("prior", Prior)):
+        if stored.get(name) is not None:
+            stored[name] = _build(kind, stored[name], f"{path}: {name}")
+    stored["named_kinds"] = tuple(stored.get("named_kinds") or ())
+    suite: Suite = _build(Suite, stored, str(path))
+    return suite
+
+
+def _build(kind: type[Any], stored: Any, where: str) -> Any:
+    known = [one.name for one in fields(kind)]
+    if not isinstance(stored, dict):
+        raise InputError(f"{where}: not a mapping of fields")
+    unknown = [str(name) for name in stored if name not in known]
+    if unknown:
+        raise InputError(f"{where}: unknown field {unknown[0]!r}; known are {', '.join(known)}")
+    try:
+        return kind(**stored)
+    except TypeError as error:
+        raise InputError(f"{where}: {str(error).partition(' ')[2]}") from None

@@ -1,0 +1,112 @@
+"""From judged samples to the numbers of a comparison."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from olmo_anchor.evaluation.bootstrap import gap_closed, interval
+from olmo_anchor.evaluation.entropy import chao_shen, coverage, miller_madow
+from olmo_anchor.evaluation.samples import Sample
+from olmo_anchor.evaluation.suite import Gap, Suite
+
+__all__ = ["examples", "summarise_arm", "summarise_gap"]
+
+
+def _share(of: Iterable[bool]) -> float | None:
+    values = list(of)
+    return sum(values) / len(values) if values else None
+
+
+def label_counts(samples: Iterable[Sample], suite: Suite) -> dict[str, int]:
+    """Counts of the suite's label over the valid responses to open prompts, by label."""
+    labels = (
+        s.verdict.labels[suite.entropy_of]
+        for s in samples
+        if s.kind == suite.open_kind and s.verdict.valid
+    )
+    counts = Counter(label for label in labels if label is not None)
+    return dict(sorted(counts.items()))
+
+
+def examples(samples: Iterable[Sample], suite: Suite, count: int = 8) -> list[dict[str, Any]]:
+    """The first responses to open prompts, valid or not, for a reader to look at."""
+    opened = [sample for sample in samples if sample.kind == suite.open_kind][:count]
+    return [
+        {
+            "prompt": s.prompt if isinstance(s.prompt, str) else s.prompt[-1]["content"],
+            "annotation": s.annotation,
+            "response": s.response,
+            "labels": s.verdict.labels,
+            "valid": s.verdict.valid,
+        }
+        for s in opened
+    ]
+
+
+def summarise_arm(samples: Sequence[Sample], suite: Suite) -> dict[str, Any]:
+    """The numbers of one model.
+
+    Entropy is over valid responses; ``valid`` and ``style`` are shares of all responses to open
+    prompts; ``annotation_followed`` of those with an annotation; ``request_followed`` of all
+    responses to prompts that name a value. Shares are None where there is nothing to count.
+    """
+    opened = [s for s in samples if s.kind == suite.open_kind]
+    by_label = label_counts(samples, suite)
+    counts = list(by_label.values())
+    n = sum(counts)
+    followed = [f for f in (s.followed() for s in opened) if f is not None]
+    entropy = interval(counts, np.random.default_rng(suite.seed)) if n else None
+    return {
+        f"{suite.entropy_of}_entropy_bits": {
+            **(asdict(entropy) if entropy else {"value": None, "low": None, "high": None}),
+            "n": n,
+            "miller_madow": miller_madow(counts) if n else None,
+            "chao_shen": chao_shen(counts) if n else None,
+            "coverage": coverage(counts) if n else None,
+        },
+        f"{suite.entropy_of}_counts": by_label,
+        "samples": len(opened),
+        "valid": _share(s.verdict.valid for s in opened),
+        "style": _share(s.verdict.styled for s in opened),
+        "annotation_followed": _share(followed),
+        "no_annotation": _share(s.no_annotation for s in opened),
+        "unclosed": _share(s.unclosed for s in opened),
+        "request_followed": {
+            kind: _share(
+                s.verdict.labels[suite.entropy_of] == s.fields.get(suite.entropy_of)
+                for s in samples
+                if s.kind == kind
+            )
+            for kind in suite.named_kinds
+        },
+    }
+
+
+def summarise_gap(
+    arms: Mapping[str, Sequence[Sample]], gap: Gap, suite: Suite
+) -> dict[str, dict[str, float] | None]:
+    """``gap_closed`` and ``gap_closed_annotated_base``; None where an arm is missing or has no
+    gap."""
+
+    def closed(base: str | None) -> dict[str, float] | None:
+        names = (base, gap.sft, gap.anchored)
+        if any(name not in arms for name in names):
+            return None
+        counts = [list(label_counts(arms[str(name)], suite).values()) for name in names]
+        if not all(counts):
+            return None
+        try:
+            from_base, sft, anchored = counts
+            return asdict(gap_closed(from_base, sft, anchored, np.random.default_rng(suite.seed)))
+        except ValueError:
+            return None
+
+    shares = {"gap_closed": closed(gap.base)}
+    if gap.base_variant is not None:
+        shares[f"gap_closed_from_{gap.base_variant}"] = closed(gap.base_variant)
+    return shares
