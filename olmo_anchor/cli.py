@@ -98,6 +98,150 @@ def tokenize(inputs: tuple[Path, ...], out: Path, dry_run: bool, **options: Any)
     click.echo("\n".join(config.plan()) if dry_run else summary(config.run(), out))
 
 
+@cli.command()
+@click.argument("model", type=DIRECTORY)
+@click.option("--prompts", required=True, type=FILE, help="JSONL: id, and prompt or messages.")
+@click.option("--out", required=True, type=FILE, help="The generations file to write (JSONL).")
+@click.option(
+    "--engine",
+    type=click.Choice(["hf", "vllm"]),
+    help="What runs the model.  [default: vllm where it is installed, else hf]",
+)
+@click.option("--num-samples", default=10, show_default=True, help="Samples of each prompt.")
+@click.option("--temperature", default=1.0, show_default=True, help="0 is greedy.")
+@click.option("--top-p", default=1.0, show_default=True, help="Nucleus sampling; 1 is all.")
+@click.option("--max-tokens", default=512, show_default=True, help="Annotation and response.")
+@click.option("--seed", default=0, show_default=True)
+@click.option(
+    "--annotation",
+    type=click.Choice(["sample", "skip"]),
+    default="sample",
+    show_default=True,
+    help="sample: the model writes its annotation, or none, as it will. skip: it is kept from it.",
+)
+@click.option("--stop", multiple=True, help="Cut a response before this text. May be repeated.")
+@click.option("--batch-size", type=int, help="Samples at a time; has no influence on them.")
+@click.option(
+    "--max-rejected",
+    default=0.01,
+    show_default=True,
+    help="The share of prompts that may be unusable.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace OUT.")
+@click.option("--resume", is_flag=True, help="Make what is missing of OUT.")
+def generate(**options: Any) -> None:
+    """Sample responses of MODEL, an exported model folder.
+
+    Reads prompts as JSONL, either raw text that is continued or messages that the chat template is
+    applied to, with an optional beginning of the response:
+
+    \b
+      {"id": "a", "prompt": "A story about pirates.", "prefill": "Once upon a time"}
+      {"id": "b", "messages": [{"role": "user", "content": "Tell me a story."}]}
+
+    Writes one line per sample, annotation and response apart, to OUT; the manifest beside it is
+    written last. A sample is the same for the same seed, whatever is sampled beside it.
+
+    \b
+      olmo-anchor generate runs/sft/hf --prompts prompts.jsonl --out runs/sft/generations.jsonl
+    """
+    from olmo_anchor.generation.generate import GenerateConfig
+
+    done = GenerateConfig(**options).run()
+    counts = done.counts
+    click.echo(
+        f"{options['out']}: {counts['samples']} samples of {counts['prompts']} prompts, "
+        f"{counts['no_annotation']} without annotation, {counts['unclosed']} unclosed, "
+        f"{counts['rejected']} prompts rejected"
+    )
+
+
+@cli.command()
+@click.option(
+    "--suite", required=True, type=FILE, help="What is judged and compared: evals/*.yaml."
+)
+@click.option(
+    "--model",
+    "models",
+    multiple=True,
+    required=True,
+    metavar="NAME=FILE|DIR",
+    help="A generations file, or a folder that holds generations.jsonl. Repeat for each model.",
+)
+@click.option("--out", required=True, type=DIRECTORY, help="The folder to write.")
+@click.option(
+    "--engine",
+    type=click.Choice(["hf", "vllm"]),
+    default="hf",
+    show_default=True,
+    help="Scores the prior of the models that the suite names.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace an existing output folder.")
+def evaluate(models: tuple[str, ...], **options: Any) -> None:
+    """Judge and score generations, and compare the models that made them.
+
+    Reads generations files as generate writes them. Writes scores.jsonl (labels of every response),
+    summary.json (per model: entropy with a 95 % interval, valid, style, annotation and request
+    followed; share of the gap closed; prior KL) and, last, manifest.json.
+
+    \b
+    Example:
+      olmo-anchor evaluate --suite evals/story_world.yaml \\
+          --model sft_standard=a.jsonl --model sft_anchored=b.jsonl --out runs/compared
+    """
+    from olmo_anchor.evaluation.evaluate import EvaluateConfig, parse_models
+
+    EvaluateConfig(models=parse_models(models), **options).run()
+    click.echo(f"{options['out']}: summary.json. Look at it with: olmo-anchor report")
+
+
+@cli.group()
+def study() -> None:
+    """The built-in story world, where every claim can be measured exactly."""
+
+
+@study.command()
+@click.option("--out", required=True, type=DIRECTORY, help="The folder to write.")
+@click.option("--seed", default=0, show_default=True, help="Equal seeds give equal files.")
+@click.option("--documents", type=click.IntRange(min=1), help="Pretraining documents.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing output folder.")
+def world(out: Path, seed: int, documents: int | None, overwrite: bool) -> None:
+    """Write the story world: a corpus of short stories about 48 topics, and the truth about them.
+
+    Writes documents.jsonl and conversations.jsonl (for tokenize), truth.jsonl and
+    conversations_truth.jsonl (for annotate --annotator oracle), prompts_base.jsonl and
+    prompts_chat.jsonl (for generate), tokenizer.json and, last, manifest.json.
+
+    \b
+    Example:
+      olmo-anchor study world --out runs/world --seed 0
+    """
+    from olmo_anchor.study.files import write_world
+    from olmo_anchor.study.world import WorldConfig
+
+    config = WorldConfig(seed=seed, **({"documents": documents} if documents else {}))
+    counts = write_world(out, config, overwrite=overwrite).counts
+    click.echo(f"{out}: " + ", ".join(f"{n:,} {what}" for what, n in counts.items()))
+
+
+@cli.command()
+@click.argument("folders", nargs=-1, required=True, type=DIRECTORY, metavar="DIR...")
+@click.option("--out", required=True, type=FILE, help="The HTML page to write.")
+def report(folders: tuple[Path, ...], out: Path) -> None:
+    """Build one self-contained HTML page from summaries, and print its table.
+
+    Reads DIR/summary.json of each DIR, as evaluate writes it. The page opens without a network:
+    verdict first, then table, figures, example answers side by side, provenance.
+
+    \b
+    Example:
+      olmo-anchor report runs/demo/seed-0 runs/demo/seed-1 --out runs/demo/report.html
+    """
+    from olmo_anchor.report.page import write_report
+
+    write_report(list(folders), out)
+
+
 def main() -> None:
     """Exit codes: 0 done, 1 the work failed, 2 the call or the input is wrong."""
     try:
