@@ -1,0 +1,115 @@
+"""The label mask of a batch under a mask policy: OLMo-core's collator and one more step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+from olmo_core.config import Config
+from olmo_core.data.collator import DataCollator, PaddingDirection
+
+from olmo_anchor.errors import WorkFailed
+from olmo_anchor.policy import VALUE_ONLY_FRACTION, MaskPolicy, policy_mask
+from olmo_anchor.spans import TEXT, ControlIds, roles
+
+__all__ = ["AnchorCollator", "AnchorCollatorConfig", "MaskPolicy", "policy_mask"]
+
+
+@dataclass(kw_only=True)
+class AnchorCollator(DataCollator):
+    """Ands a :class:`MaskPolicy` to the corpus' label mask of every batch.
+
+    Hand it to any loader of OLMo-core as ``collator=``. ``label_mask[row, i]`` says whether token
+    i is itself a target; ``get_labels`` shifts later, so the first token of a row is never one.
+
+    :raises ValueError: for a policy that masks by role, when rows are padded on the left, or one
+        begins inside an annotation instead of at a document.
+    :raises WorkFailed: when a batch has no trained token (the loss would be 0/0). Nothing is
+        unmasked to get out of it.
+    """
+
+    control: ControlIds
+    policy: MaskPolicy = MaskPolicy.full
+    value_only_fraction: float = VALUE_ONLY_FRACTION
+    seed: int = 0
+    emit_role_ids: bool = False
+    """Add ``role_ids``, uint8 of the shape of ``input_ids``, for callbacks that look at roles."""
+
+    def __post_init__(self) -> None:
+        self.policy = MaskPolicy(self.policy)
+        if self.policy.masks_by_role and self.pad_direction != PaddingDirection.right:
+            raise ValueError(f"policy {self.policy} needs padding on the right")
+
+    def __call__(self, items: Sequence[dict[str, Any]] | Sequence[torch.Tensor]) -> dict[str, Any]:
+        batch = super().__call__(items)
+        ids = batch["input_ids"].numpy()
+        role_ids = None
+        if self.emit_role_ids or self.policy.masks_by_role:
+            role_ids = roles(ids, self.control)
+            # A row that starts inside an annotation: seen, as its first delimiter closes.
+            inside = (role_ids[:, 0] != TEXT) & (ids[:, 0] != self.control.open)
+            if self.policy.masks_by_role and inside.any():
+                raise ValueError(
+                    f"policy {self.policy} needs instances that begin at a document; "
+                    f"{_name(batch, inside.nonzero()[0].tolist())} begins inside an annotation"
+                )
+        corpus = batch.get("label_mask")
+        mask = policy_mask(
+            ids,
+            None if corpus is None else corpus.numpy(),
+            self.policy,
+            self.control,
+            value_only_fraction=self.value_only_fraction,
+            seed=self.seed,
+            role_ids=role_ids,
+        )
+        if not mask[:, 1:].any():
+            raise WorkFailed(
+                f"policy {self.policy}: no token of a batch is trained, in "
+                f"{_name(batch, range(len(mask)))}. Look at them with `olmo-anchor inspect "
+                f"--policy {self.policy}`; a longer sequence_length may help"
+            )
+        batch["label_mask"] = torch.from_numpy(mask)
+        if self.emit_role_ids:
+            batch["role_ids"] = torch.from_numpy(role_ids)
+        return batch
+
+
+def _name(batch: dict[str, Any], rows: Sequence[int]) -> str:
+    indexes = batch["index"].tolist() if "index" in batch else None
+    names = [str(indexes[row]) if indexes else f"row {row}" for row in rows]
+    sources = {entry["source"] for entry in batch.get("metadata", ()) if "source" in entry}
+    kind = "instances" if indexes else "rows"
+    where = f" of {', '.join(sorted(sources))}" if sources else ""
+    return f"{kind} {', '.join(names)}{where}"
+
+
+@dataclass
+class AnchorCollatorConfig(Config):
+    """What of :class:`AnchorCollator` belongs into an experiment's config."""
+
+    policy: MaskPolicy = MaskPolicy.full
+    value_only_fraction: float = VALUE_ONLY_FRACTION
+    """The share of documents in which an ``anchored`` policy masks only the values."""
+    seed: int = 0
+    """Of the choice of value-only documents."""
+    emit_role_ids: bool = False
+    control: dict[str, int] = field(default_factory=dict)
+    """The ids of :class:`ControlIds` by name; recipes fill them in from the tokenizer."""
+
+    def build(self, *, pad_token_id: int, vocab_size: int) -> AnchorCollator:
+        """:param vocab_size: ids outside of it are refused."""
+        return AnchorCollator(
+            pad_token_id=pad_token_id,
+            vocab_size=vocab_size,
+            control=ControlIds(**self.control),
+            policy=self.policy,
+            value_only_fraction=self.value_only_fraction,
+            seed=self.seed,
+            emit_role_ids=self.emit_role_ids,
+        )
+
+    def set_control(self, control: ControlIds) -> None:
+        self.control = asdict(control)

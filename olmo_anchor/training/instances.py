@@ -1,0 +1,216 @@
+"""One document per instance, padded: for backends on which packed documents would see each other.
+
+The ``torch`` attention backend takes no document lengths. On a CPU a packed response would
+therefore read the conversations before it; here every document has a row of its own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import orjson
+import torch
+from numpy.typing import NDArray
+from olmo_core.aliases import PathOrStr
+from olmo_core.data import TokenizerConfig
+from olmo_core.data.composable import (
+    DocumentSource,
+    DocumentSourceConfig,
+    Instance,
+    InstanceSource,
+    InstanceSourceConfig,
+)
+from olmo_core.data.composable.utils import as_tensor
+from olmo_core.distributed.utils import barrier
+
+from olmo_anchor.errors import InputError
+from olmo_anchor.manifest import atomic_write, write_json
+
+__all__ = ["PaddedCounts", "PaddedInstanceSource", "PaddedInstanceSourceConfig"]
+
+_WINDOW = 50
+"""Groups whose documents are sorted by length together."""
+
+
+@dataclass
+class PaddedInstanceSourceConfig(InstanceSourceConfig):
+    """Config of :class:`PaddedInstanceSource`."""
+
+    sources: list[DocumentSourceConfig]
+    sequence_length: int
+    tokenizer: TokenizerConfig
+    max_tokens: int | None = None
+    """Whole documents from the start of the sources until this many tokens (padding not counted)
+    are used, so that arms with and without annotations see the same number of tokens."""
+    group_rows: int | None = None
+    """Order the documents so that each run of this many has similar lengths. Set it to the rows of
+    a global batch, and ``data_loader.shuffle=false``: with :class:`TrimPaddingCallback` little of
+    a batch is then padding."""
+    seed: int = 0
+    """Of the order that ``group_rows`` asks for."""
+    label: str | None = None
+
+    def build(self, work_dir: PathOrStr) -> PaddedInstanceSource:
+        """:raises InputError: when the sources hold fewer tokens than ``max_tokens``."""
+        return PaddedInstanceSource(
+            *(source for config in self.sources for source in config.build(work_dir)),
+            config=self,
+            work_dir=work_dir,
+        )
+
+
+@dataclass(frozen=True)
+class PaddedCounts:
+    """What became of the documents.
+
+    :param documents: that have an instance.
+    :param tokens: in them, padding not counted.
+    :param truncated: of these, the ones that were longer than an instance.
+    :param untrained: left out, as nothing of them that is trained fits into an instance.
+    :param longest: tokens in the longest document that was looked at.
+    """
+
+    documents: int
+    tokens: int
+    truncated: int
+    untrained: int
+    longest: int
+
+
+class PaddedInstanceSource(InstanceSource):
+    """Instances of one document each; a longer one is cut at its end.
+
+    An index (start and length by instance, int64) is written once into ``work_dir`` and mapped.
+    """
+
+    Config = PaddedInstanceSourceConfig
+
+    def __init__(
+        self, *sources: DocumentSource, config: PaddedInstanceSourceConfig, work_dir: PathOrStr
+    ) -> None:
+        label = config.label or (sources[0].label if sources else None)
+        super().__init__(work_dir=work_dir, sequence_length=config.sequence_length, label=label)
+        self.sources = sources
+        self.pad_id = config.tokenizer.pad_token_id
+        self._max_tokens = config.max_tokens
+        self._order = (config.group_rows, config.seed) if config.group_rows else None
+        self._ends = np.cumsum([source.num_tokens for source in sources])
+        if self.fs_local_rank == 0 and not self._counts_path.is_file():
+            index, counts = self._build_index()
+            with atomic_write(self._index_path) as file:
+                np.save(file, index)
+            write_json(self._counts_path, counts)
+        barrier()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_index"}
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    def __getitem__(self, idx: int) -> Instance:
+        begin, length = self._index[self.validate_index(idx)].tolist()
+        input_ids = torch.full((self.sequence_length,), self.pad_id, dtype=torch.int64)
+        label_mask = torch.zeros(self.sequence_length, dtype=torch.bool)
+        input_ids[:length], label_mask[:length] = self._read(begin, length)
+        return cast(Instance, {"input_ids": input_ids, "label_mask": label_mask})
+
+    @property
+    def counts(self) -> PaddedCounts:
+        """What became of the documents, as it was found when the index was made."""
+        return PaddedCounts(**orjson.loads(self._counts_path.read_bytes()))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        facts = (self.sequence_length, self._max_tokens, self._order)
+        children = [source.fingerprint for source in self.sources]
+        return hashlib.sha256(repr((type(self).__name__, facts, children)).encode()).hexdigest()
+
+    def children(self) -> Iterable[DocumentSource]:
+        return self.sources
+
+    # --- the index -------------------------------------------------------------------------------
+
+    @property
+    def _index_path(self) -> Path:
+        return self.work_dir / f"documents-{self.fingerprint}.npy"
+
+    @property
+    def _counts_path(self) -> Path:
+        return self._index_path.with_suffix(".json")
+
+    @cached_property
+    def _index(self) -> NDArray[np.int64]:
+        return np.asarray(np.load(self._index_path, mmap_mode="r"))
+
+    def _read(self, begin: int, length: int) -> tuple[torch.Tensor, torch.Tensor]:
+        number = int(np.searchsorted(self._ends, begin, side="right"))
+        source = self.sources[number]
+        begin -= int(self._ends[number]) - source.num_tokens
+        document = source.get_token_range(begin, begin + length)
+        ids = as_tensor(document["input_ids"])
+        mask = document.get("label_mask")
+        return ids, torch.ones(length, dtype=torch.bool) if mask is None else as_tensor(mask)
+
+    def _documents(self) -> Iterator[int]:
+        for source, end in zip(self.sources, self._ends.tolist(), strict=True):
+            offset = end - source.num_tokens
+            for begin, stop in source.get_document_offsets():
+                yield offset + begin
+                yield stop - begin
+
+    def _build_index(self) -> tuple[NDArray[np.int64], dict[str, int]]:
+        documents = np.fromiter(self._documents(), np.int64).reshape(-1, 2)
+        lengths = documents[:, 1]
+        longest = int(lengths.max(initial=0))
+        too_long = np.flatnonzero(lengths > self.sequence_length)
+        np.minimum(lengths, self.sequence_length, out=lengths)
+        # The first token of a row is never a target.
+        untrained = [
+            number
+            for number in too_long.tolist()
+            if not self._read(*documents[number].tolist())[1][1:].any()
+        ]
+        kept = np.delete(documents, untrained, axis=0)
+        used = self._budget(kept[:, 1])
+        index = kept[:used]
+        counts = {
+            "documents": len(index),
+            "tokens": int(index[:, 1].sum()),
+            "truncated": int(np.isin(index[:, 0], documents[too_long, 0]).sum()),
+            "untrained": len(untrained),
+            "longest": longest,
+        }
+        if self._order is not None:
+            index = index[_grouped_order(index[:, 1], *self._order)]
+        return np.ascontiguousarray(index), counts
+
+    def _budget(self, lengths: NDArray[np.int64]) -> int:
+        if self._max_tokens is None:
+            return len(lengths)
+        total = np.cumsum(lengths)
+        if not len(total) or total[-1] < self._max_tokens:
+            raise InputError(
+                f"{self.label}: holds {int(lengths.sum()):,} tokens, max_tokens asks for "
+                f"{self._max_tokens:,}; set a smaller budget, in every arm the same, with "
+                "--dataset.max_tokens="
+            )
+        return int(np.searchsorted(total, self._max_tokens, side="right"))
+
+
+def _grouped_order(lengths: NDArray[np.int64], rows: int, seed: int) -> NDArray[np.int64]:
+    """A shuffled order in which each run of ``rows`` documents has similar lengths."""
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(len(lengths))
+    for begin in range(0, len(order), rows * _WINDOW):
+        window = order[begin : begin + rows * _WINDOW]
+        window[:] = window[np.argsort(lengths[window], kind="stable")]
+    groups = len(order) // rows
+    shuffled = order[: groups * rows].reshape(groups, rows)[rng.permutation(groups)]
+    return np.concatenate((shuffled.reshape(-1), order[groups * rows :]))

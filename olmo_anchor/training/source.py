@@ -1,0 +1,316 @@
+"""A corpus with its annotations in it, as a document source of OLMo-core's composable API.
+
+Put it wherever OLMo-core takes a ``DocumentSourceConfig``::
+
+    InterleavedDocumentSourceConfig(tokens="tokens/", overlay="overlay/")       gives <z>x <z>x
+    InterleavedDocumentSourceConfig(..., annotations=False)                     gives    x    x
+
+The indexes of the overlay are mapped and tokens are read with ``pread``: nothing is read at the
+start, and the memory of a rank does not grow with the corpus. Both are dropped on pickling, so that
+spawned data loading workers open their own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from io import FileIO
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from olmo_core.aliases import PathOrStr
+from olmo_core.data.composable import DocumentSource, DocumentSourceConfig, TokenRange
+from olmo_core.io import is_url
+
+from olmo_anchor.corpus.overlay_files import OverlayDir, OverlayPart
+from olmo_anchor.corpus.tokens import Part, TokensDir
+from olmo_anchor.errors import InputError, WorkFailed
+from olmo_anchor.manifest import sha256_file
+from olmo_anchor.spans import final_run_mask
+from olmo_anchor.training.window import cut_window
+
+__all__ = ["InterleavedDocumentSource", "InterleavedDocumentSourceConfig"]
+
+_BLOCK_DOCUMENTS = 65_536
+_SCAN_TOKENS = 1 << 20
+
+
+@dataclass
+class InterleavedDocumentSourceConfig(DocumentSourceConfig):
+    """One :class:`InterleavedDocumentSource` for each token file of a TOKENS_DIR."""
+
+    tokens: str
+    """A TOKENS_DIR, on a local or mounted file system."""
+    overlay: str | None = None
+    """The OVERLAY_DIR that belongs to it. Without one the annotations are in the tokens already (a
+    folder that ``olmo-anchor materialise`` wrote), or there are none."""
+    annotations: bool = True
+    """Whether to lay the annotations in. ``False`` gives the corpus alone, from the same files."""
+    train_turns: str = "final"
+    """Which trained runs of a conversation stay targets: ``final`` (the paper's, B.3) or ``all``.
+    Without effect on a corpus without label masks: there every token is a target."""
+    verify: bool = False
+    """Hash every file whole before training, instead of a sample of the token files."""
+    label: str | None = None
+
+    def build(self, work_dir: PathOrStr) -> list[DocumentSource]:  # type: ignore[override]
+        """Open and check the folders.
+
+        :raises InputError: when a folder is unfinished, lacks a file, or the overlay belongs to
+            another token file or tokenizer; when a path is a URL; when training all turns would
+            train turns that have no annotation.
+        """
+        tokens, overlay = self.open()
+        label = self.label or tokens.folder.name
+        return [
+            InterleavedDocumentSource(
+                part,
+                overlay,
+                tokens=tokens,
+                annotations=self.annotations,
+                train_turns=self.train_turns,
+                work_dir=work_dir,
+                label=label,
+            )
+            for part in tokens.parts
+        ]
+
+    def open(self) -> tuple[TokensDir, OverlayDir | None]:
+        """The checked folders, without building sources."""
+        for path in (self.tokens, self.overlay):
+            if path is not None and is_url(path):
+                raise InputError(
+                    f"{path}: the overlay source reads local files, not URLs; write the "
+                    "interleaved corpus with `olmo-anchor materialise`, upload it, and read it "
+                    "with OLMo-core's own NumpyDocumentSource"
+                )
+        if self.train_turns not in ("final", "all"):
+            raise InputError(f"train_turns is {self.train_turns!r}; it is 'final' or 'all'")
+        tokens = TokensDir.open(Path(self.tokens))
+        if self.overlay is None:
+            self._check_without_overlay(tokens)
+            overlay = None
+        else:
+            overlay = OverlayDir.open(Path(self.overlay), tokens, verify=self.verify)
+            self._check_turns(tokens, overlay)
+        if self.verify:
+            _verify(tokens, overlay)
+        return tokens, overlay
+
+    def _check_without_overlay(self, tokens: TokensDir) -> None:
+        if self.annotations and not tokens.interleaved:
+            raise InputError(
+                f"{tokens.folder}: holds no annotations; name an overlay (made with `olmo-anchor "
+                "overlay`), or set annotations=false to train on the corpus alone"
+            )
+        if not self.annotations and tokens.interleaved:
+            raise InputError(
+                f"{tokens.folder}: the annotations are in its token files already; name the folder "
+                "that it was materialised from"
+            )
+
+    def _check_turns(self, tokens: TokensDir, overlay: OverlayDir) -> None:
+        # A folder that does not say what it trains has an overlay for the final turns only.
+        complete = overlay.manifest.extra.get("every_run_annotated", False) and tokens.train_turns
+        if self.annotations and tokens.has_masks and self.train_turns == "all" and not complete:
+            raise InputError(
+                f"{overlay.folder}: not every assistant turn has an annotation; training the "
+                "others too would train the anchor away. Use train_turns=final"
+            )
+
+
+class InterleavedDocumentSource(DocumentSource):
+    """The documents of one token file, each chunk led by its annotation.
+
+    Ranges come as int64 ``input_ids`` and bool ``label_mask``, torch tensors ``[end - start]``.
+    The mask is always there (a source with one mixed with a source without misaligns a batch); it
+    is the corpus' own, and an annotation has the label of the token that it precedes.
+
+    :param part: the token file.
+    :param overlay: the checked overlay of its folder.
+    :param tokens: the folder, for the hashes in the fingerprint.
+    """
+
+    Config = InterleavedDocumentSourceConfig
+
+    def __init__(
+        self,
+        part: Part,
+        overlay: OverlayDir | None,
+        *,
+        tokens: TokensDir,
+        annotations: bool,
+        train_turns: str,
+        work_dir: PathOrStr,
+        label: str | None = None,
+    ) -> None:
+        super().__init__(work_dir=work_dir, label=label)
+        self._part = part
+        self._overlay_dir = overlay
+        self._annotations = annotations and overlay is not None
+        # The masks of a materialised folder hold the policy already, which can cut a run in two.
+        has_turns = part.mask is not None and not tokens.interleaved
+        self._final_only = train_turns == "final" and has_turns
+        self._fingerprint = _fingerprint(
+            tokens, part, overlay if self._annotations else None, annotations, self._final_only
+        )
+        self._end_of_text = -1
+        if overlay is None:
+            self._end_of_text = tokens.tokenizer().control.end_of_text
+
+    def __repr__(self) -> str:
+        # ConcatenatedTokenSource fingerprints its sources by their repr.
+        return f"{type(self).__name__}({self.fingerprint})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        opened = {"_overlay", "_ids_file", "_mask_file"}
+        if self._overlay_dir is not None:
+            opened.add("_docs")  # a view of a mapping; without an overlay it was scanned for
+        return {name: value for name, value in vars(self).items() if name not in opened}
+
+    @property
+    def fingerprint(self) -> str:
+        """Covers the contents of tokens, mask and overlay (by their manifests), and the flags."""
+        return self._fingerprint
+
+    @property
+    def num_tokens(self) -> int:
+        return self._overlay.interleaved_tokens if self._annotations else self._part.tokens
+
+    def children(self) -> Iterable[DocumentSource]:
+        return []
+
+    def get_token_range(self, start_idx: int, end_idx: int) -> TokenRange:
+        begin, end = self.validate_indices(start_idx, end_idx)
+        if not self._annotations:
+            return _range(self._tokens(begin, end), self._content_mask(begin, end))
+        overlay = self._overlay
+        window = cut_window(overlay.starts, overlay.positions, begin, end)
+        ids = np.empty(end - begin, np.int64)
+        ids[window.annotated] = overlay.ids[slice(*window.annotation)]
+        ids[~window.annotated] = self._tokens(*window.content)
+
+        if self._mask_file is None:
+            return _range(ids, np.ones(len(ids), bool))
+        # The range may end inside an annotation: the token that it precedes is then not in it.
+        first, last = window.content
+        labels = self._content_mask(first, min(last + 1, self._part.tokens))
+        mask = np.empty(len(ids), bool)
+        mask[~window.annotated] = labels[: last - first]
+        reaching = window.reach > 0
+        anchored = labels[window.anchors[reaching] - first]
+        mask[window.annotated] = np.repeat(anchored, window.reach[reaching])
+        return _range(ids, mask)
+
+    def get_document_offsets(self) -> Iterable[tuple[int, int]]:
+        docs = self._docs
+        for block in range(0, len(docs) - 1, _BLOCK_DOCUMENTS):
+            bounds = docs[block : block + _BLOCK_DOCUMENTS + 1]
+            if self._annotations:
+                # An annotation at a document's first token belongs to that document.
+                before = np.searchsorted(self._overlay.starts[:-1], bounds)
+                bounds = bounds + self._overlay.positions[before] - self._overlay.starts[before]
+            yield from zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True)
+
+    # --- reading ---------------------------------------------------------------------------------
+
+    @cached_property
+    def _overlay(self) -> OverlayPart:
+        assert self._overlay_dir is not None
+        return self._overlay_dir.part(self._part.index)
+
+    @cached_property
+    def _docs(self) -> NDArray[np.int64]:
+        if self._overlay_dir is not None:
+            return self._overlay.docs
+        return np.fromiter(self._scan_documents(), np.int64)
+
+    @cached_property
+    def _ids_file(self) -> FileIO:
+        return FileIO(self._part.ids)
+
+    @cached_property
+    def _mask_file(self) -> FileIO | None:
+        return None if self._part.mask is None else FileIO(self._part.mask)
+
+    def _tokens(self, begin: int, end: int) -> NDArray[np.int64]:
+        return _pread(self._ids_file, self._part.dtype, begin, end).astype(np.int64)
+
+    def _content_mask(self, begin: int, end: int) -> NDArray[np.bool_]:
+        """The labels of a range of the token file; documents are looked at whole."""
+        if self._mask_file is None:
+            return np.ones(end - begin, bool)
+        if not self._final_only or begin == end:
+            return _pread(self._mask_file, np.dtype(bool), begin, end)
+        first = int(np.searchsorted(self._docs, begin, side="right")) - 1
+        last = int(np.searchsorted(self._docs, end))
+        bounds = self._docs[first : last + 1]
+        mask = _pread(self._mask_file, np.dtype(bool), int(bounds[0]), int(bounds[-1]))
+        final = final_run_mask(mask, bounds - bounds[0])
+        return final[begin - bounds[0] : end - bounds[0]]
+
+    def _scan_documents(self) -> Iterator[int]:
+        yield 0
+        for begin in range(0, self._part.tokens, _SCAN_TOKENS):
+            ids = self._tokens(begin, min(begin + _SCAN_TOKENS, self._part.tokens))
+            yield from (np.flatnonzero(ids == self._end_of_text) + begin + 1).tolist()
+
+
+def _range(ids: NDArray[np.int64], mask: NDArray[np.bool_]) -> TokenRange:
+    # OLMo-core declares sequences and takes tensors; anything else it copies twice.
+    ranged = {"input_ids": torch.from_numpy(ids), "label_mask": torch.from_numpy(mask.copy())}
+    return cast(TokenRange, ranged)
+
+
+def _pread(file: FileIO, dtype: np.dtype[Any], begin: int, end: int) -> NDArray[Any]:
+    wanted, offset = (end - begin) * dtype.itemsize, begin * dtype.itemsize
+    pieces: list[bytes] = []
+    while wanted > 0:
+        piece = os.pread(file.fileno(), wanted, offset)
+        if not piece:
+            raise WorkFailed(f"{file.name!s}: ends before item {end}: it changed during the run")
+        pieces.append(piece)
+        wanted -= len(piece)
+        offset += len(piece)
+    return np.frombuffer(b"".join(pieces), dtype)
+
+
+def _fingerprint(
+    tokens: TokensDir, part: Part, overlay: OverlayDir | None, annotations: bool, final_only: bool
+) -> str:
+    mask = tokens.manifest.extra["parts"][part.index].get("mask")
+    hashes = [part.record["sha256"], mask["sha256"] if mask else None]
+    if overlay is not None:
+        entry = overlay.manifest.extra["parts"][part.index]
+        hashes += [entry[name]["sha256"] for name in ("ids", "starts", "positions")]
+    facts = ("InterleavedDocumentSource", *hashes, annotations, final_only)
+    return hashlib.sha256(repr(facts).encode()).hexdigest()
+
+
+def _verify(tokens: TokensDir, overlay: OverlayDir | None) -> None:
+    """Compare the hash of every file with its manifest's."""
+    records = [
+        (tokens.folder, entry[name])
+        for entry in tokens.manifest.extra["parts"]
+        for name in ("ids", "mask")
+        if entry.get(name)
+    ]
+    if overlay is not None:
+        records += [
+            (overlay.folder, entry[name])
+            for entry in overlay.manifest.extra["parts"]
+            for name in ("ids", "starts", "positions", "docs")
+        ]
+    for folder, record in records:
+        path = folder / record["path"]
+        if sha256_file(path) != record["sha256"]:
+            raise InputError(
+                f"{path}: changed since its manifest was written (another SHA-256); make "
+                f"{folder} again"
+            )

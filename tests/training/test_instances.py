@@ -1,0 +1,97 @@
+"""One document per instance: padding, truncation, the token budget, grouping by length."""
+
+from __future__ import annotations
+
+import pickle
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from olmo_core.data import TokenizerConfig
+from olmo_core.data.composable import InMemoryDocumentSource
+
+from olmo_anchor.errors import InputError
+from olmo_anchor.training.instances import PaddedInstanceSource, PaddedInstanceSourceConfig
+from olmo_anchor.training.source import InterleavedDocumentSourceConfig
+from tests.training.conftest import Corpus
+
+PAD, END = 1, 0
+TOKENIZER = TokenizerConfig(vocab_size=100, eos_token_id=END, pad_token_id=PAD)
+
+
+def padded(
+    documents: list[list[int]], work: Path, length: int = 4, **options: object
+) -> PaddedInstanceSource:
+    """Tokens of 50 and above are trained."""
+    ids = np.array([*chain(*documents)])
+    mask = (ids >= 50) | (ids == END)
+    source = InMemoryDocumentSource(ids, tokenizer=TOKENIZER, work_dir=work, label_mask=mask)
+    config = PaddedInstanceSourceConfig([], length, TOKENIZER, **options)  # type: ignore[arg-type]
+    return PaddedInstanceSource(source, config=config, work_dir=work)
+
+
+def rows(source: PaddedInstanceSource) -> list[list[int]]:
+    return [list(map(int, source[k]["input_ids"])) for k in range(len(source))]
+
+
+def test_padding_is_never_a_target_and_long_documents_are_cut(tmp_path: Path) -> None:
+    source = padded([[10, 60, END], [10, 11, 61, 62, 63, END]], tmp_path)
+    assert rows(source) == [[10, 60, END, PAD], [10, 11, 61, 62]]
+    assert [list(map(int, source[k]["label_mask"])) for k in range(2)] == [
+        [0, 1, 1, 0],
+        [0, 0, 1, 1],
+    ]
+    assert (source.counts.truncated, source.counts.longest) == (1, 6)
+    assert source[0]["input_ids"].dtype == torch.int64  # type: ignore[attr-defined]
+
+
+def test_a_document_that_truncation_leaves_without_a_target_is_skipped(tmp_path: Path) -> None:
+    # The second keeps a True only at its first token, which is never a target.
+    documents = [[10, 11, 12, 13, 60, END], [60, 11, 12, 13, 60, END], [10, 60, END]]
+    source = padded(documents, tmp_path)
+    assert rows(source) == [[10, 60, END, PAD]]
+    assert (source.counts.untrained, source.counts.documents) == (2, 1)
+
+
+def test_the_budget_counts_whole_documents_without_padding(tmp_path: Path) -> None:
+    documents = [[10, 60, END], [11, 61, END], [12, 62, END]]
+    assert len(padded(documents, tmp_path, max_tokens=8)) == 2
+    assert len(padded(documents, tmp_path, max_tokens=9)) == 3
+    with pytest.raises(InputError, match="holds 9 tokens, max_tokens asks for 10"):
+        padded(documents, tmp_path, max_tokens=10)
+
+
+def test_grouped_rows_have_similar_lengths_and_lose_nothing(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    documents = [[10 + k % 80] * int(n) + [60, END] for k, n in enumerate(rng.integers(1, 60, 95))]
+    source = padded(documents, tmp_path, 64, group_rows=10)
+    again = padded(documents, tmp_path / "other", 64, group_rows=10)
+    plain = padded(documents, tmp_path, 64)
+    assert rows(source) == rows(again)
+    assert sorted(rows(source)) == sorted(rows(plain)) != rows(source)
+    lengths = [sum(token != PAD for token in row) for row in rows(source)]
+    spans = [max(lengths[k : k + 10]) - min(lengths[k : k + 10]) for k in range(0, 90, 10)]
+    assert max(spans) < 15
+    assert lengths != sorted(lengths)
+    seeds = {padded(documents, tmp_path, 64, group_rows=10, seed=s).fingerprint for s in (0, 1)}
+    assert len(seeds) == 2
+
+
+def test_documents_of_several_parts_and_the_index_survives_pickling(
+    prose: Corpus, tmp_path: Path
+) -> None:
+    sources = InterleavedDocumentSourceConfig(str(prose.tokens), str(prose.overlay))
+    config = PaddedInstanceSourceConfig([sources], 128, TOKENIZER)
+    source = config.build(tmp_path)
+    assert len(source) == 200
+    expected: list[int] = []
+    position = sum(len(d) for d in prose.documents[1][:7])
+    for token in prose.documents[1][7]:
+        expected += [*prose.annotations[1].get(position, []), token]
+        position += 1
+    copy = pickle.loads(pickle.dumps(source))
+    for at in (source, copy):
+        assert rows(at)[107][: len(expected) + 1] == [*expected, PAD]
+    assert config.build(tmp_path).fingerprint == source.fingerprint
