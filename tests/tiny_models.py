@@ -47,14 +47,14 @@ def save_bigram_model(
     from transformers import Olmo2Config, Olmo2ForCausalLM
 
     size = tokenizer.vocab_size
-    width = math.ceil(size / 4) * 4
+    width = math.ceil(size / 128) * 128
     config = Olmo2Config(
         vocab_size=size,
         hidden_size=width,
         intermediate_size=8,
         num_hidden_layers=1,
-        num_attention_heads=4,
-        num_key_value_heads=4,
+        num_attention_heads=width // 128,
+        num_key_value_heads=width // 128,
         max_position_embeddings=context,
         pad_token_id=tokenizer.pad_id,
         eos_token_id=tokenizer.control.end_of_text,
