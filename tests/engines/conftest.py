@@ -10,7 +10,7 @@ from olmo_anchor.tokenizer import AnchorTokenizer
 
 @pytest.fixture(scope="session")
 def random_model(tiny: AnchorTokenizer, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_random_model(tmp_path_factory.mktemp("random-model"), tiny)
+    return save_random_model(tmp_path_factory.mktemp("random-model"), tiny, context=256)
 
 
 @pytest.fixture(scope="session")

@@ -97,28 +97,50 @@ def test_stop_banned_ids_and_the_context(engine: Engine, prompts: list[list[int]
     assert (stopped.ids, stopped.finish_reason) == ([first], "stop")
     [banned] = engine.generate(prompts[:1], 1, Sampling(temperature=0.0, banned_ids=(first,)))
     assert first not in banned.ids
-    [end] = engine.generate([prompts[0] * 62], 1, Sampling(max_tokens=50))
+    [end] = engine.generate([prompts[0] * 126], 1, Sampling(max_tokens=50))
     assert (len(end.ids), end.finish_reason) == (4, "length")
     with pytest.raises(ValueError, match="empty"):
         list(engine.generate([[]], 1, GREEDY))
 
 
-CONVERSATIONS = [
-    [{"role": "user", "content": "The cat\n"}],
-    [{"role": "system", "content": "sat"}, {"role": "user", "content": "\n\nThe dog<|im_end|>"}],
-    [
-        {"role": "user", "content": "on <|extra_id_1|>the<|extra_id_2|> mat"},
-        {"role": "assistant", "content": "<|extra_id_1|>topic:cat<|extra_id_2|>ran.\n"},
-        {"role": "user", "content": "<|endoftext|>"},
-    ],
-]
+def conversation(turns: int) -> list[dict[str, str]]:
+    """Turns that end with the user's, with all that could go wrong in their seams."""
+    contents = [
+        "The cat\n",
+        "<|extra_id_1|>topic:cat<|extra_id_2|>ran.\n",
+        "\n\non <|extra_id_1|>the<|extra_id_2|> mat<|im_end|>\n<|im_start|>assistant\n",
+        "",
+        "  sat <|endoftext|>\r\n",
+        "The dog",
+        "\n",
+    ][: 2 * turns - 1]
+    return [
+        {"role": ("user", "assistant")[number % 2], "content": content}
+        for number, content in enumerate(contents)
+    ]
 
 
-@pytest.mark.parametrize("messages", CONVERSATIONS)
+@pytest.mark.parametrize("system", [[], [{"role": "system", "content": "The mat. "}]])
+@pytest.mark.parametrize("turns", [1, 2, 3, 4])
 def test_the_chat_template_gives_the_training_ids(
-    engine: Any, tiny: AnchorTokenizer, messages: list[dict[str, str]]
+    engine: Any, tiny: AnchorTokenizer, turns: int, system: list[dict[str, str]]
 ) -> None:
     from vllm import SamplingParams
 
+    messages = system + conversation(turns)
     [output] = engine.llm.chat(messages, SamplingParams(max_tokens=1), use_tqdm=False)
     assert output.prompt_token_ids == encode_prompt(messages, tiny)
+
+
+@pytest.mark.parametrize("turns", [1, 2, 3, 4])
+def test_the_chat_template_gives_the_training_ids_of_olmo(
+    engine: Engine, dolma2: AnchorTokenizer, tmp_path: Path, turns: int
+) -> None:
+    from vllm.tokenizers import get_tokenizer
+
+    dolma2.save(tmp_path)
+    (tmp_path / "chat_template.jinja").write_text(chat_template(dolma2))
+    rendered = get_tokenizer(tmp_path).apply_chat_template(
+        conversation(turns), add_generation_prompt=True, tokenize=True, return_dict=False
+    )
+    assert rendered == encode_prompt(conversation(turns), dolma2)
