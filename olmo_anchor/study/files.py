@@ -126,6 +126,7 @@ def write_world(out: Path, config: WorldConfig, *, overwrite: bool = False) -> M
             for name, kind, r in asked
         ),
     )
+    write_json(out / "schema.json", {"name": "story_world", "keys": ["topic", "name"]})
     build_tokenizer().save(str(out / "tokenizer.json"))
     write_json(
         out / "world.json",

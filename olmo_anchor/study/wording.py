@@ -17,6 +17,7 @@ __all__ = [
     "PLACES",
     "SFT_PERSONA",
     "SFT_TOPICS",
+    "SPEAKERS",
     "STYLE_CLOSE",
     "STYLE_OPEN",
     "TOPICS",
@@ -155,6 +156,13 @@ VERBS: tuple[str, ...] = (
     *("Tell me a story", "Write a story", "Please tell a tale"),
     *("I want a story", "Give me a short story", "Make up a tale"),
 )
+
+SPEAKERS: tuple[str, ...] = (
+    *("user", "reader", "listener", "visitor", "guest", "neighbor", "pupil", "editor"),
+    *("uncle", "aunt", "grandmother", "grandfather", "cousin", "baker", "miller", "sailor"),
+    *("farmer", "librarian", "traveler", "shepherd", "painter", "nurse", "driver", "everyone"),
+)
+"""Who asks: a line before some requests of the corpus."""
 
 SFT_TOPICS: tuple[str, ...] = (
     *("space exploration", "gardens", "talking animals", "treasure hunts", "hidden treasures"),

@@ -55,7 +55,7 @@ def _texts() -> Iterable[str]:
         yield from (interjection, remark)
     for topic, phrases in wording.TOPICS.items():
         yield from (topic, *phrases)
-    yield from (*wording.NAMES, *wording.PLACES, *wording.LESSONS)
+    yield from (*wording.NAMES, *wording.PLACES, *wording.LESSONS, *wording.SPEAKERS)
     yield from (Request(verb, "", "", "").text for verb in wording.VERBS)
     yield from ("about", "with", "at the", _ROLES, _KEYS)
 

@@ -20,6 +20,7 @@ from olmo_anchor.study.wording import (
     PLACES,
     SFT_PERSONA,
     SFT_TOPICS,
+    SPEAKERS,
     STYLE_CLOSE,
     STYLE_OPEN,
     TOPICS,
@@ -78,15 +79,15 @@ class Document:
 
     request: Request | None
     stories: tuple[Story, ...]
-    transcript: bool = False
-    """The request stands between the names of the speakers, a line each."""
+    speaker: str | None = None
+    """Who asks: a line before the request."""
 
     @property
     def text(self) -> str:
         pieces = [story.text for story in self.stories]
         if self.request:
             asked = self.request.text
-            pieces.insert(0, f"user\n{asked}\nassistant" if self.transcript else asked)
+            pieces.insert(0, f"{self.speaker}\n{asked}" if self.speaker else asked)
         return "\n\n".join(pieces)
 
     def truth(self) -> list[tuple[int, Tags]]:
@@ -103,9 +104,10 @@ class WorldConfig:
     documents: int = 20_000
     conversations: int = 1_600
     request_share: float = 0.85
-    transcripts: float = 0.3
-    """Share of the requests that are written as a transcript, so that a request is found wherever
-    it stands; without them copying a named topic breaks under the chat template."""
+    speakers: float = 0.5
+    """Share of the requests with a line before them that says who asks. If requests stood only at
+    the very beginning of documents, a chat template's header before them would by itself move what
+    the base model speaks about, and break the copying of a topic that the request names."""
     two_stories: float = 0.3
     styled: float = 0.05
     """Share of the pretraining stories that are told in the style of the later SFT."""
@@ -181,8 +183,10 @@ class StoryWorld:
             stories = tuple(
                 write_story(replace(one, styled=rng.random() < config.styled), rng) for one in told
             )
-            transcript = request is not None and rng.random() < config.transcripts
-            yield Document(request, stories, transcript)
+            speaker = None
+            if request and rng.random() < config.speakers:
+                speaker = rng.choice(SPEAKERS)
+            yield Document(request, stories, speaker)
 
     def conversations(self) -> Iterator[tuple[Request, Story]]:
         """Yield the SFT pairs: few topics, one persona, always styled."""
