@@ -214,6 +214,13 @@ def overlay(**options: Any) -> None:
 @click.option("--seed", type=int, help="Pick documents at random.  [default: the first ones]")
 @click.option("--tokens", "boundaries", is_flag=True, help="Show where tokens begin.")
 @click.option(
+    "--max-tokens",
+    type=click.IntRange(min=1),
+    default=1000,
+    show_default=True,
+    help="Of a longer document show only the beginning.",
+)
+@click.option(
     "--train-turns",
     type=click.Choice(["final", "all"]),
     default="final",

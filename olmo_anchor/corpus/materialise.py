@@ -24,12 +24,23 @@ from olmo_anchor.policy import VALUE_ONLY_FRACTION, MaskPolicy, policy_mask
 from olmo_anchor.progress import Advance, console, progress
 from olmo_anchor.spans import final_run_mask
 
-__all__ = ["MaterialiseConfig", "default_policy"]
+__all__ = ["MaterialiseConfig", "default_policy", "summary"]
 
 
 def default_policy(tokens: TokensDir) -> MaskPolicy:
     """Conversations are anchored; documents are trained whole, annotations included."""
     return MaskPolicy.anchored if tokens.chat else MaskPolicy.full
+
+
+def summary(manifest: Manifest, out: Path) -> str:
+    """One line for the terminal."""
+    counts = manifest.counts
+    share = counts["trained_tokens"] / max(1, counts["tokens"])
+    return (
+        f"{out}: {counts['documents']:,} documents, {counts['tokens']:,} tokens, {share:.1%} of "
+        f"them trained under policy {manifest.extra['policy']}; "
+        f"{counts['documents_without_target']:,} documents without a trained token"
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,6 +166,7 @@ class MaterialiseConfig:
                 "policy": key["policy"],
                 "materialised": key,
                 "parts": parts,
+                "value_only_fraction": key["value_only_fraction"],
             },
             seconds=round(seconds, 3),
         )

@@ -65,10 +65,21 @@ from olmo_anchor.manifest import (
 )
 from olmo_anchor.progress import Advance, console, progress
 
-__all__ = ["MAX_ANNOTATION_TOKENS", "OverlayConfig"]
+__all__ = ["MAX_ANNOTATION_TOKENS", "OverlayConfig", "summary"]
 
 MAX_ANNOTATION_TOKENS = 256
 """The longest annotation by default, delimiters included; it must be shorter than an instance."""
+
+
+def summary(manifest: Manifest, out: Path) -> str:
+    """One line for the terminal."""
+    counts, shares = manifest.counts, manifest.extra["shares"]
+    return (
+        f"{out}: {counts['annotations']:,} annotations on {shares['chunks_annotated']:.1%} of "
+        f"{counts['chunks']:,} chunks, {shares['annotation_tokens']:.1%} of all tokens; "
+        f"{counts['rejected']:,} of {counts['records']:,} records rejected"
+    )
+
 
 _FILES = ("ids", "starts", "positions", "docs")
 

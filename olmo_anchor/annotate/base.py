@@ -1,0 +1,71 @@
+"""What annotates: the interface, and what it is given."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from olmo_anchor.annotation import Annotation
+
+__all__ = ["Annotator", "Chunk", "Outcome", "Refused"]
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A stretch of text that gets one annotation.
+
+    :param part: index of the token file.
+    :param doc: index of the document in it.
+    :param id: the document's id, where the corpus names it.
+    :param chunk: index of the chunk in the document.
+    :param text: decoded, without control tokens.
+    :param context: how the document begins, at most some thousand characters: for what a short
+        chunk alone does not tell, such as its language.
+    """
+
+    part: int
+    doc: int
+    id: str | None
+    chunk: int
+    text: str
+    context: str
+
+    def where(self) -> dict[str, Any]:
+        """Its place, for a record about it."""
+        named = {} if self.id is None else {"id": self.id}
+        return {"part": self.part, "doc": self.doc, **named, "chunk": self.chunk}
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Why a chunk has no annotation, when it should have one."""
+
+    reason: str
+
+
+Outcome = Annotation | Refused | None
+"""None: there is nothing to say about the chunk, and nothing is wrong with that."""
+
+
+class Annotator(ABC):
+    """Gives each chunk its annotation.
+
+    :cvar name: stands in every record.
+    :cvar parallel: whether copies of it may work in processes of their own; it is pickled then.
+    """
+
+    name: str
+    parallel: bool = False
+
+    @abstractmethod
+    def annotate(self, chunks: Sequence[Chunk]) -> Sequence[Outcome]:
+        """One outcome per chunk, in order; a fault of one chunk is an outcome, no exception."""
+
+    def replay(self, record: dict[str, Any]) -> None:  # noqa: B027, an optional hook
+        """On resuming: told of each chunk that an earlier run dealt with."""
+
+    def leftovers(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """At the end: what the annotator was given and used for no chunk, as reason and place."""
+        return iter(())

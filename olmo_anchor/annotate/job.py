@@ -1,0 +1,350 @@
+"""From a TOKENS_DIR to an ANNOTATIONS_DIR, one record per annotated chunk.
+
+The folder holds::
+
+    annotations.jsonl  {"part", "doc", "id", "chunk", "tags": [[key, value], ...], "annotator"}, in
+                       order of part, document and chunk
+    rejected.jsonl     chunks that should have an annotation and have none, with the reason, if any
+    manifest.json      kind "annotations"; ``extra`` holds the hash of the tokens' manifest, the
+                       schema and ``min_chunk_tokens``, which the overlay takes from there
+
+Documents are cut into chunks as the overlay cuts them (:mod:`olmo_anchor.corpus.chunks`).
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from olmo_anchor.annotate.base import Annotator, Chunk, Outcome, Refused
+from olmo_anchor.annotate.file import FileAnnotator
+from olmo_anchor.annotate.workers import annotate_batches
+from olmo_anchor.annotation import PAPER_SCHEMA, Annotation, Schema
+from olmo_anchor.corpus.chunks import ChunkRule
+from olmo_anchor.corpus.schema_file import load_schema, schema_record
+from olmo_anchor.corpus.tokens import TokensDir
+from olmo_anchor.errors import InputError
+from olmo_anchor.journal import Journal, Rejects, check_rejected
+from olmo_anchor.manifest import (
+    MANIFEST,
+    Manifest,
+    file_record,
+    prepare_output,
+    read_manifest,
+)
+from olmo_anchor.progress import console, progress
+
+__all__ = ["ANNOTATORS", "AnnotateConfig", "documents", "preview", "summary"]
+
+ANNOTATORS = ("keyword", "file", "oracle")
+
+_CONTEXT_CHARS = 20_000
+_BATCH_CHARS = 1 << 18
+_BLOCK_TOKENS = 1 << 18
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnnotateConfig:
+    """Annotate every chunk of a TOKENS_DIR.
+
+    :param annotator: one of :data:`ANNOTATORS`.
+    :param annotations: for ``file`` and ``oracle``: the annotations that exist.
+    :param schema: a YAML or JSON file; without one, the annotator's own or the paper's.
+    :param min_chunk_tokens: shorter chunks are joined to the next.
+    :param workers: processes, for annotators that can use them.
+    :param limit: only the first documents.
+    :param max_rejected: the share of chunks above which the work fails.
+    """
+
+    tokens: Path
+    annotator: str
+    out: Path
+    annotations: Path | None = None
+    schema: Path | None = None
+    min_chunk_tokens: int = 0
+    workers: int = 1
+    limit: int | None = None
+    max_rejected: float = 0.01
+    overwrite: bool = False
+    resume: bool = False
+
+    def run(self) -> Manifest:
+        """Annotate, in order; what is done is kept when the work is stopped.
+
+        :raises InputError: when the tokens, the annotations or the call are wrong, or ``out``
+            exists.
+        :raises WorkFailed: when more than ``max_rejected`` of the records were rejected.
+        """
+        return _Job(self).run()
+
+    def first(self, chunks: int = 5) -> list[tuple[Chunk, Outcome]]:
+        """Annotate the first chunks and write nothing."""
+        job = _Job(self)
+        found: list[Chunk] = []
+        for batch in job.batches(0, 0):
+            found += batch[: chunks - len(found)]
+            if len(found) == chunks:
+                break
+        return list(zip(found, job.annotator.annotate(found), strict=True))
+
+
+def summary(manifest: Manifest, config: AnnotateConfig) -> str:
+    """One line for the terminal."""
+    counts = manifest.counts
+    return (
+        f"{config.out}: {counts['annotations']:,} of {counts['chunks']:,} chunks annotated, "
+        f"{counts['unannotated']:,} had nothing to annotate, {counts['rejected']:,} rejected"
+    )
+
+
+def preview(config: AnnotateConfig) -> str:
+    """The first chunks and what would be written about them."""
+    lines = []
+    for chunk, outcome in config.first():
+        text = " ".join(chunk.text.split())
+        lines.append(f"{chunk.id or chunk.doc}, chunk {chunk.chunk}: {text[:200]}")
+        if isinstance(outcome, Annotation):
+            lines += [f"    {tag}" for tag in outcome.tags]
+        else:
+            lines.append(f"    no annotation{f': {outcome.reason}' if outcome else ''}")
+    return "\n".join(lines)
+
+
+class _Job:
+    def __init__(self, config: AnnotateConfig) -> None:
+        self.config = config
+        self.began = time.monotonic()
+        self.tokens = TokensDir.open(config.tokens)
+        if self.tokens.interleaved:
+            raise InputError(
+                f"{config.tokens}: has annotations in it already (it was materialised); annotate "
+                "the tokens that it was made from"
+            )
+        self.tokenizer = self.tokens.tokenizer()
+        self.rule = ChunkRule.of(self.tokens, self.tokenizer, config.min_chunk_tokens)
+        self.schema, self.annotator = _open_annotator(config)
+        self.key: dict[str, Any] = {
+            "tokens_manifest": self.tokens.manifest.hash,
+            "annotator": config.annotator,
+            "annotations": file_record(config.annotations) if config.annotations else None,
+            "schema": schema_record(self.schema),
+            "min_chunk_tokens": config.min_chunk_tokens,
+            "limit": config.limit,
+        }
+        self.counts = Counter[str](chunks=0, annotations=0, unannotated=0)
+
+    def batches(self, part: int, doc: int) -> Iterator[list[Chunk]]:
+        """The chunks from a document on, whole documents at a time, or part of a long one."""
+        left = self.config.limit
+        if left is not None:
+            left -= sum(p.documents for p in self.tokens.parts[:part]) + doc
+        batch: list[Chunk] = []
+        size = 0
+        for chunk in documents(self.tokens, self.tokenizer, self.rule, part, doc, left):
+            if size > _BATCH_CHARS and chunk.chunk == 0:
+                yield batch
+                batch, size = [], 0
+            batch.append(chunk)
+            size += len(chunk.text)
+        if batch:
+            yield batch
+
+    def run(self) -> Manifest:
+        out = self.config.out
+        if self.config.resume and (out / MANIFEST).exists():
+            manifest = read_manifest(out, "annotations")
+            self._check_same(manifest.extra["key"])
+            console.print(f"{out}: finished already")
+            return manifest
+        prepare_output(out, overwrite=self.config.overwrite, resume=self.config.resume)
+        state = self._resume()
+        rejects = Rejects(out / "rejected.jsonl")
+        journal = Journal(out / "journal.jsonl")
+        records = Journal(out / "annotations.jsonl")
+        try:
+            if state is None:
+                journal.append({"key": self.key})
+                state = {"part": 0, "doc": 0, "counts": dict(self.counts)}
+            self.counts.update(state["counts"])
+            for path in (out / "annotations.jsonl", out / "rejected.jsonl"):
+                for record in _lines(path):
+                    self.annotator.replay(record)
+            self._annotate(state, journal, records, rejects)
+            if self.config.limit is None:
+                for reason, where in self.annotator.leftovers():
+                    rejects.add(reason, **where)
+            total = self.counts["annotations"] + rejects.count
+            check_rejected(rejects, total, self.config.max_rejected)
+        finally:
+            for file in (rejects, journal, records):
+                file.close()
+        manifest = self._manifest(rejects)
+        (out / "journal.jsonl").unlink()
+        return manifest
+
+    def _check_same(self, found: dict[str, Any]) -> None:
+        if changed := [name for name in self.key if found.get(name) != self.key[name]]:
+            raise InputError(
+                f"{self.config.out}: was begun with another {', '.join(changed)}; give the same to "
+                "--resume, or --overwrite"
+            )
+
+    def _resume(self) -> dict[str, Any] | None:
+        """The state after the last finished batch; what was written later is cut off."""
+        out = self.config.out
+        last: dict[str, Any] | None = None
+        for number, record in enumerate(_lines(out / "journal.jsonl")):
+            if number == 0:
+                self._check_same(record["key"])
+                last = {"part": 0, "doc": 0, "annotations": 0, "rejected": 0, "counts": {}}
+            else:
+                last = record
+        for name in ("annotations", "rejected"):
+            path = out / f"{name}.jsonl"
+            if path.exists():
+                os.truncate(path, last[name] if last else 0)
+        return last
+
+    def _annotate(
+        self, state: dict[str, Any], journal: Journal, records: Journal, rejects: Rejects
+    ) -> None:
+        total = self.tokens.documents
+        total = min(total, self.config.limit) if self.config.limit else total
+        before = [0]
+        for part in self.tokens.parts:
+            before.append(before[-1] + part.documents)
+        done = before[state["part"]] + state["doc"]
+        batches = self.batches(state["part"], state["doc"])
+        workers = self.config.workers if self.annotator.parallel else 1
+        with progress("annotating documents", total) as advance:
+            advance(done)
+            for chunks, outcomes in annotate_batches(self.annotator, batches, workers):
+                self._keep(chunks, outcomes, records, rejects)
+                last = chunks[-1]
+                journal.append(
+                    {
+                        "part": last.part,
+                        "doc": last.doc + 1,
+                        "annotations": records.path.stat().st_size,
+                        "rejected": rejects.path.stat().st_size if rejects.path.exists() else 0,
+                        "counts": dict(self.counts),
+                    }
+                )
+                advance(before[last.part] + last.doc + 1 - done)
+                done = before[last.part] + last.doc + 1
+
+    def _keep(
+        self,
+        chunks: Sequence[Chunk],
+        outcomes: Sequence[Outcome],
+        records: Journal,
+        rejects: Rejects,
+    ) -> None:
+        lines = []
+        for chunk, outcome in zip(chunks, outcomes, strict=True):
+            if isinstance(outcome, Annotation) and (reason := self.schema.refuse(outcome)):
+                outcome = Refused(reason)
+            if isinstance(outcome, Refused):
+                rejects.add(outcome.reason, **chunk.where())
+            elif outcome is None:
+                self.counts["unannotated"] += 1
+            else:
+                record = {"tags": outcome.pairs(), "annotator": self.annotator.name}
+                lines.append({**chunk.where(), **record})
+        records.extend(lines)
+        self.counts["chunks"] += len(chunks)
+        self.counts["annotations"] += len(lines)
+
+    def _manifest(self, rejects: Rejects) -> Manifest:
+        out, config = self.config.out, self.config
+        names = ["annotations.jsonl"] + ["rejected.jsonl"] * (out / "rejected.jsonl").exists()
+        made_of = self.tokens.manifest.hash
+        manifest = Manifest(
+            kind="annotations",
+            inputs=[
+                {"path": str(config.tokens.resolve() / MANIFEST), "sha256": made_of},
+                *([self.key["annotations"]] if config.annotations else []),
+            ],
+            config={k: str(v) if isinstance(v, Path) else v for k, v in asdict(config).items()},
+            counts={**self.counts, "rejected": rejects.count},
+            outputs=[file_record(out / name, out) for name in names],
+            extra={
+                "key": self.key,
+                "tokens_manifest": made_of,
+                "annotator": self.annotator.name,
+                "schema": schema_record(self.schema),
+                "min_chunk_tokens": config.min_chunk_tokens,
+                "rejected_reasons": dict(rejects.reasons),
+            },
+            seconds=round(time.monotonic() - self.began, 3),
+        )
+        manifest.write(out)
+        return manifest
+
+
+def documents(
+    tokens: TokensDir,
+    tokenizer: Any,
+    rule: ChunkRule,
+    part: int = 0,
+    doc: int = 0,
+    limit: int | None = None,
+) -> Iterator[Chunk]:
+    """The chunks of a corpus with their text, from one document on.
+
+    :param limit: so many documents at most.
+    """
+    for source in tokens.parts[part:]:
+        for block in source.blocks(doc, _BLOCK_TOKENS):
+            for k, name in enumerate(block.names):
+                if limit is not None:
+                    if limit <= 0:
+                        return
+                    limit -= 1
+                ids, mask = block.document(k)
+                cuts = rule.cuts(ids, mask)
+                texts = [tokenizer.decode(ids[start:end]) for start, end in cuts]
+                context = _context(texts)
+                for number, text in enumerate(texts):
+                    yield Chunk(source.index, block.first + k, name, number, text, context)
+        doc = 0
+
+
+def _context(texts: Sequence[str]) -> str:
+    kept, length = [], 0
+    for text in texts:
+        kept.append(text)
+        length += len(text)
+        if length > _CONTEXT_CHARS:
+            break
+    return "".join(kept)[:_CONTEXT_CHARS]
+
+
+def _lines(path: Path) -> Iterator[dict[str, Any]]:
+    if path.exists():
+        with Journal(path) as journal:
+            yield from journal.records()
+
+
+def _open_annotator(config: AnnotateConfig) -> tuple[Schema, Annotator]:
+    schema = load_schema(config.schema) if config.schema else None
+    if config.annotator in ("file", "oracle"):
+        if config.annotations is None:
+            raise InputError(
+                f"--annotator {config.annotator} needs --annotations FILE, the annotations as JSONL"
+            )
+        schema = schema or PAPER_SCHEMA
+        return schema, FileAnnotator(config.annotations, schema, config.annotator)
+    if config.annotations is not None:
+        raise InputError(f"--annotations is for file and oracle, not {config.annotator}")
+    if config.annotator == "keyword":
+        from olmo_anchor.annotate.keyword import KEYWORD_SCHEMA, KeywordAnnotator
+
+        schema = schema or KEYWORD_SCHEMA
+        return schema, KeywordAnnotator(schema)
+    raise InputError(f"there is no annotator {config.annotator!r}; there are {ANNOTATORS}")

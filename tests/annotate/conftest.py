@@ -1,0 +1,40 @@
+"""Corpora that `olmo-anchor tokenize` itself makes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from olmo_anchor.corpus.tokenize import TokenizeConfig
+
+Tokenize = Callable[..., Path]
+
+
+@pytest.fixture
+def write_lines(tmp_path: Path) -> Callable[[str, Sequence[dict[str, Any] | bytes]], Path]:
+    def write(name: str, records: Sequence[dict[str, Any] | bytes]) -> Path:
+        path = tmp_path / name
+        lines = [r if isinstance(r, bytes) else orjson.dumps(r) for r in records]
+        path.write_bytes(b"".join(line + b"\n" for line in lines))
+        return path
+
+    return write
+
+
+@pytest.fixture
+def tokenize(tmp_path: Path, tiny_tokenizer_file: Path, write_lines: Any) -> Tokenize:
+    """``tokenize(texts)``, or ``tokenize(conversations, chat=True)``: a TOKENS_DIR."""
+
+    def make(documents: Sequence[Any], **options: Any) -> Path:
+        key = "messages" if options.get("chat") else "text"
+        records = [{"id": f"doc-{k}", key: document} for k, document in enumerate(documents)]
+        path = write_lines("documents.jsonl", records)
+        out = tmp_path / "tokens"
+        TokenizeConfig((path,), tokenizer=str(tiny_tokenizer_file), out=out, **options).run()
+        return out
+
+    return make

@@ -1,0 +1,147 @@
+"""Annotations that exist: found by id or place, in any order; what does not fit is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from olmo_anchor.annotate.job import AnnotateConfig
+from olmo_anchor.corpus.overlay import OverlayConfig
+from olmo_anchor.errors import InputError, WorkFailed
+from olmo_anchor.manifest import read_manifest
+
+TEXTS = ["The cat.\n\nThe mat.", "The dog ran.", "The\n\ncat\n\nsat"]
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    return [orjson.loads(line) for line in path.read_bytes().splitlines()]
+
+
+def annotate(tokens: Path, annotations: Path, out: Path, **options: Any) -> Any:
+    options = {"annotator": "file", **options}
+    return AnnotateConfig(tokens=tokens, annotations=annotations, out=out, **options).run()
+
+
+def test_records_come_out_in_order_whatever_their_order_was(
+    tokenize: Any, write_lines: Any, tmp_path: Path
+) -> None:
+    given = [
+        {"part": 0, "doc": 2, "chunk": 1, "annotation": "topic:cat\nstyle:a:b"},
+        {"id": "doc-1", "chunk": 0, "tags": [["topic", "dog"]]},
+        {"id": "doc-0", "chunk": 1, "tags": [["topic", "mat"]]},
+    ]
+    tokens = tokenize(TEXTS)
+    manifest = annotate(tokens, write_lines("mine.jsonl", given), tmp_path / "annotations")
+    assert lines(tmp_path / "annotations/annotations.jsonl") == [
+        {
+            "part": 0,
+            "doc": 0,
+            "id": "doc-0",
+            "chunk": 1,
+            "tags": [["topic", "mat"]],
+            "annotator": "file",
+        },
+        {
+            "part": 0,
+            "doc": 1,
+            "id": "doc-1",
+            "chunk": 0,
+            "tags": [["topic", "dog"]],
+            "annotator": "file",
+        },
+        {
+            "part": 0,
+            "doc": 2,
+            "id": "doc-2",
+            "chunk": 1,
+            "tags": [["topic", "cat"], ["style", "a:b"]],
+            "annotator": "file",
+        },
+    ]
+    assert manifest.counts == {"chunks": 6, "annotations": 3, "unannotated": 3, "rejected": 0}
+    assert manifest.extra["tokens_manifest"] == read_manifest(tokens, "tokens").hash
+    overlay = OverlayConfig(
+        tokens=tokens, annotations=tmp_path / "annotations", out=tmp_path / "overlay"
+    ).run()
+    assert overlay.counts["annotations"] == 3
+
+
+@pytest.mark.parametrize(
+    ("bad", "reason"),
+    [
+        ({"id": "doc-1", "chunk": 1, "tags": []}, "there is no such chunk"),
+        ({"id": "doc-9", "chunk": 0, "tags": []}, "there is no such chunk"),
+        ({"id": "doc-0", "chunk": 0, "tags": [["topic", "x"]]}, "a second record for its chunk"),
+        ({"id": "doc-1", "chunk": 0, "tags": [["mood", "x"]]}, "not in the schema"),
+        ({"id": "doc-1", "chunk": 0, "tags": [["topic", "a\nb"]]}, "more than one line"),
+        ({"id": "doc-1", "chunk": 0, "annotation": "topic"}, "no ':' in the line"),
+        ({"id": "doc-1", "chunk": 0}, "neither `tags` nor an `annotation`"),
+        ({"id": "doc-1"}, "`chunk` is not a whole number"),
+        ({"chunk": 0, "tags": []}, "names no document"),
+        (b"{", "not JSON"),
+        (b"3", "not a JSON object"),
+    ],
+)
+def test_what_does_not_fit_is_rejected_with_its_reason(
+    tokenize: Any, write_lines: Any, tmp_path: Path, bad: Any, reason: str
+) -> None:
+    good = {"id": "doc-0", "chunk": 0, "tags": [["topic", "cat"]]}
+    path = write_lines("mine.jsonl", [good, bad])
+    out = tmp_path / "annotations"
+    manifest = annotate(tokenize(TEXTS), path, out, max_rejected=0.5)
+    assert manifest.counts["annotations"] == manifest.counts["rejected"] == 1
+    (entry,) = lines(out / "rejected.jsonl")
+    assert reason in entry["reason"]
+    assert entry.get("line") == 2 or entry["id"] == "doc-1"
+
+
+def test_too_many_rejected_fail_and_are_not_counted_twice_on_resuming(
+    tokenize: Any, write_lines: Any, tmp_path: Path
+) -> None:
+    records = [{"id": f"doc-{k}", "chunk": 0, "tags": [["topic", "x"]]} for k in (0, 1, 7, 8)]
+    tokens, path = tokenize(TEXTS), write_lines("mine.jsonl", records)
+    out = tmp_path / "annotations"
+    with pytest.raises(WorkFailed, match="2 of 4 records were rejected"):
+        annotate(tokens, path, out)
+    manifest = annotate(tokens, path, out, resume=True, max_rejected=0.5)
+    assert manifest.counts["rejected"] == 2
+    assert len(lines(out / "annotations.jsonl")) == 2
+
+
+def test_an_annotator_without_its_file_is_an_input_error(
+    tokenize: Any, write_lines: Any, tmp_path: Path
+) -> None:
+    tokens, out = tokenize(TEXTS), tmp_path / "annotations"
+    with pytest.raises(InputError, match="needs --annotations"):
+        AnnotateConfig(tokens=tokens, annotator="oracle", out=out).run()
+    with pytest.raises(InputError, match="no such file"):
+        annotate(tokens, tmp_path / "absent.jsonl", out)
+    with pytest.raises(InputError, match="holds no annotation: line 1: not JSON"):
+        annotate(tokens, write_lines("bad.jsonl", [b"?"]), out)
+    assert not out.exists()
+
+
+def test_conversations_have_a_chunk_for_each_trained_run(
+    tokenize: Any, write_lines: Any, tmp_path: Path
+) -> None:
+    turns = [
+        {"role": role, "content": content}
+        for role, content in [
+            ("user", "cat?"),
+            ("assistant", "The cat."),
+            ("user", "dog?"),
+            ("assistant", "The dog."),
+        ]
+    ]
+    tokens = tokenize([turns], chat=True)
+    path = write_lines("mine.jsonl", [{"id": "doc-0", "chunk": 0, "tags": [["topic", "dog"]]}])
+    seen = AnnotateConfig(
+        tokens=tokens, annotator="oracle", annotations=path, out=tmp_path / "annotations"
+    ).first()
+    assert [chunk.text for chunk, _ in seen] == ["The dog."]
+    annotate(tokens, path, tmp_path / "annotations", annotator="oracle")
+    (record,) = lines(tmp_path / "annotations/annotations.jsonl")
+    assert record["annotator"] == "oracle"
