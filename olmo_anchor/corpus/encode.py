@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -24,7 +25,7 @@ from olmo_anchor.tokenizer import AnchorTokenizer
 
 __all__ = ["Encoded", "Encoder", "Rejected", "encode_records"]
 
-_BATCH_BYTES = 1 << 22
+_BATCH_BYTES = 1 << 20
 _BATCH_RECORDS = 512
 
 
@@ -188,6 +189,7 @@ def _start_worker(encoder: Encoder) -> None:
     global _encoder
     _encoder = encoder
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is told too, and says so once
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 

@@ -122,6 +122,8 @@ class TokenizeConfig:
                 raise InputError(f"{path}: no such file")
             if path.is_dir():
                 raise InputError(f"{path}: is a folder; name the JSONL files in it")
+            if not path.is_file():
+                raise InputError(f"{path}: is a pipe, and inputs are read twice; give a file")
             if path.resolve().is_relative_to(self.out.resolve()):
                 raise InputError(f"{path}: lies inside the output folder {self.out}")
         with progress("checking inputs", len(self.inputs)) as advance:

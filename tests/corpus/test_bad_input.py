@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -53,6 +54,14 @@ def test_a_file_without_a_usable_record(
     good.write_text(GOOD)
     done = run(good, path, "--tokenizer", tiny_tokenizer_file, "--out", out)
     assert_refused(done, str(path), *words)
+    assert not out.exists()
+
+
+def test_a_pipe_and_a_folder(tmp_path: Path, tiny_tokenizer_file: Path) -> None:
+    pipe, out = tmp_path / "pipe.jsonl", tmp_path / "out"
+    os.mkfifo(pipe)
+    assert_refused(run(pipe, "--tokenizer", tiny_tokenizer_file, "--out", out), "is a pipe")
+    assert_refused(run(tmp_path, "--tokenizer", tiny_tokenizer_file, "--out", out), "is a folder")
     assert not out.exists()
 
 
@@ -149,3 +158,18 @@ def test_too_many_bad_records_fail_and_are_kept_for_reading(
     assert len((out / "rejected.jsonl").read_text().splitlines()) == 12
     done = run(*arguments, "--resume", "--max-rejected", "0.95")
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+def test_a_document_of_50_megabytes(tmp_path: Path, shared_data: Path) -> None:
+    tokenizer = shared_data / "tokenizer" / "allenai_dolma2.json"
+    with (shared_data / "corpus" / "books.jsonl").open() as file:
+        books = "\n\n".join(json.loads(line)["text"] for line in file)
+    text = (books * 2).encode()[:50_000_000].decode("utf-8", "ignore")
+    path, out = tmp_path / "input.jsonl", tmp_path / "out"
+    path.write_text(json.dumps({"id": "long", "text": text}) + "\n" + GOOD)
+    done = run(path, "--tokenizer", tokenizer, "--out", out)
+    assert done.returncode == 0, done.stderr
+    counts = json.loads((out / "manifest.json").read_text())["counts"]
+    assert counts["documents"] == 2
+    assert counts["tokens"] > 10_000_000
