@@ -67,16 +67,13 @@ class AnchorTokenizer:
             stored = orjson.loads(raw)
             self._added: list[dict[str, Any]] = stored.get("added_tokens") or []
             self._full = Tokenizer.from_buffer(raw)
-            # A post-processor would put control tokens around the text; added tokens would find
-            # theirs inside it.
-            self._text = Tokenizer.from_buffer(
-                orjson.dumps({**stored, "added_tokens": [], "post_processor": None})
-            )
+            self._text = Tokenizer.from_buffer(orjson.dumps(_without_controls(stored)))
         except Exception as error:  # `tokenizers` raises bare Exception
             raise InputError(f"{source}: not a tokenizer.json: {error}") from None
         for tokenizer in (self._full, self._text):
             tokenizer.no_truncation()
             tokenizer.no_padding()
+        self._check_text_is_safe()
         self.hash = hashlib.sha256(raw).hexdigest()
         self.vocab_size: int = max(self._full.get_vocab(with_added_tokens=True).values()) + 1
         self.control = ControlIds(
@@ -93,6 +90,15 @@ class AnchorTokenizer:
                 f"{source}: delimiters {delimiters}, end-of-text {end_of_text!r} and pad {pad!r} "
                 "must be four different tokens"
             )
+
+    def _check_text_is_safe(self) -> None:
+        for token in self._added:
+            if token["id"] in self.encode(token["content"]):
+                raise InputError(
+                    f"{self.source}: a text with {token['content']!r} in it would give that "
+                    "control token, as the model's own vocabulary holds it too; take it out of "
+                    "model.vocab"
+                )
 
     @classmethod
     def load(
@@ -168,8 +174,8 @@ class AnchorTokenizer:
     def control_strings(self) -> tuple[str, ...]:
         """The strings of the added tokens, in the order of their ids.
 
-        Left out are those that are white space or one character: some tokenizers add runs of spaces,
-        which are text.
+        Left out are those that are white space or one character: some tokenizers add runs of
+        spaces, which are text.
         """
         added = (str(token["content"]) for token in self._added)
         return tuple(token for token in added if len(token) > 1 and token.strip())
@@ -242,6 +248,19 @@ class AnchorTokenizer:
         for added in self._added:
             tokens[added["id"]] = b""
         return tokens
+
+
+def _without_controls(stored: dict[str, Any]) -> dict[str, Any]:
+    """A ``tokenizer.json`` from which text gives no control token."""
+    # Added tokens would find theirs inside a text; a post-processor would put some around it.
+    text_only = {**stored, "added_tokens": [], "post_processor": None}
+    added = {token["content"] for token in stored.get("added_tokens") or []}
+    vocabulary = stored["model"].get("vocab")
+    if isinstance(vocabulary, dict):
+        # A model that knows whole words (WordLevel) can hold control strings as words.
+        kept = {token: index for token, index in vocabulary.items() if token not in added}
+        text_only["model"] = {**stored["model"], "vocab": kept}
+    return text_only
 
 
 def _rebuild(raw: bytes, source: str, names: dict[str, Any]) -> AnchorTokenizer:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tokenizers import Tokenizer
+from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers
 
 from olmo_anchor.annotation import Annotation, Tag
 from olmo_anchor.errors import InputError
@@ -172,3 +172,25 @@ def test_the_newline_table_covers_the_vocabulary(tiny: AnchorTokenizer) -> None:
     assert table.all[newline]
     assert not table.ends[tiny.control.end_of_text]
     assert np.flatnonzero(table.ends & ~table.ends_break).tolist().count(newline) == 1
+
+
+def test_control_strings_in_the_models_own_vocabulary_are_no_way_in(tmp_path: Path) -> None:
+    names = ["<|endoftext|>", "<|pad|>", "<|extra_id_1|>", "<|extra_id_2|>"]
+    vocabulary = {word: k for k, word in enumerate(["<unk>", *names, "cat", ":", "\n"])}
+    words = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
+    words.pre_tokenizer = pre_tokenizers.Split(" ", "removed")
+    words.add_tokens([AddedToken(name, normalized=False) for name in names])
+    words.save(str(tmp_path / "tokenizer.json"))
+    tokenizer = AnchorTokenizer.load(tmp_path)
+    assert tokenizer.control.end_of_text == 1
+    assert tokenizer.encode("cat <|endoftext|> cat") == [5, 0, 5]
+
+
+def test_a_model_that_cannot_be_kept_from_control_tokens_is_refused(tmp_path: Path) -> None:
+    names = ["<|endoftext|>", "<|pad|>", "<|extra_id_1|>", "<|extra_id_2|>"]
+    pieces = [(piece, -1.0) for piece in ["<unk>", *names, "c", ":", "\n"]]
+    unigram = Tokenizer(models.Unigram(pieces, unk_id=0))
+    unigram.add_tokens([AddedToken(name, normalized=False) for name in names])
+    unigram.save(str(tmp_path / "tokenizer.json"))
+    with pytest.raises(InputError, match=r"'<\|endoftext\|>'.*take it out of model.vocab"):
+        AnchorTokenizer.load(tmp_path)
