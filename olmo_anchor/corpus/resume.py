@@ -1,7 +1,7 @@
-"""How far a TOKENS_DIR has come: the journal of its finished parts.
+"""What a TOKENS_DIR has come to when a part is finished, so that the rest can be made later.
 
-A part counts when its line is in ``parts.jsonl``. The line tells how many records of the input are
-dealt with then and how long ``rejected.jsonl`` was: everything later is cut off and done again.
+The journal's entry of a part tells how many records of the input are dealt with then and how long
+``rejected.jsonl`` was: everything later is cut off and done again.
 """
 
 from __future__ import annotations
@@ -13,14 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from olmo_anchor.corpus.encode import Encoded, Rejected
+from olmo_anchor.corpus.part_journal import PartJournal
 from olmo_anchor.corpus.parts import PART_PATTERNS
 from olmo_anchor.corpus.tokens import read_bounds
-from olmo_anchor.errors import InputError
-from olmo_anchor.journal import Journal
 
-__all__ = ["JOURNAL", "State", "check_identity", "refuse_duplicate", "resume", "seen_ids"]
+__all__ = ["PART_FILES", "State", "refuse_duplicate", "resume", "seen_ids"]
 
-JOURNAL = "parts.jsonl"
+PART_FILES = ("ids", "mask", "csv")
 
 
 def _zero_counts() -> dict[str, int]:
@@ -36,7 +35,6 @@ class State:
     :param rejected_bytes: the length of ``rejected.jsonl`` then.
     """
 
-    parts: list[dict[str, Any]] = field(default_factory=list)
     consumed: int = 0
     rejected_bytes: int = 0
     counts: dict[str, int] = field(default_factory=_zero_counts)
@@ -48,52 +46,24 @@ class State:
         if item.mask is not None:
             self.counts["trained_tokens"] += int(item.mask.sum())
 
-    def since_last_part(self) -> dict[str, Any]:
-        """The journal's line for the part that was finished last."""
-        return {**asdict(self), "parts": self.parts[-1:]}
+    def entry(self, part: dict[str, Any]) -> dict[str, Any]:
+        """The journal's entry for a part that was just finished."""
+        return {**part, "state": asdict(self)}
 
 
-def resume(out: Path, rejected: Path, identity: dict[str, Any]) -> State:
-    """The state after the last finished part; what was written later is removed.
-
-    :raises InputError: when the folder was begun with other inputs or settings, or a finished part
-        is not as it was.
-    """
-    state = State()
-    if (out / JOURNAL).exists():
-        with Journal(out / JOURNAL) as journal:
-            records = list(journal.records())
-        if records:
-            check_identity(out, records[0].get("identity", {}), identity)
-        for record in records[1:]:
-            state = State(**{**record, "parts": state.parts + record["parts"]})
-        if not state.parts:
-            (out / JOURNAL).unlink()
-    kept = [entry[key] for entry in state.parts for key in ("ids", "mask", "csv") if entry[key]]
-    for record in kept:
-        path = out / record["path"]
-        if not path.is_file() or path.stat().st_size != record["size"]:
-            raise InputError(f"{path}: missing or changed since it was written; use --overwrite")
-    names = {record["path"] for record in kept}
+def resume(out: Path, rejected: Path, journal: PartJournal) -> State:
+    """The state after the last finished part; what was written later is removed."""
+    state = State(**journal.parts[-1]["state"]) if journal.parts else State()
+    kept = {part[name]["path"] for part in journal.parts for name in PART_FILES if part[name]}
     for pattern in PART_PATTERNS:
         for path in out.glob(pattern):
-            if path.name not in names:
+            if path.name not in kept:
                 path.unlink()
     if rejected.exists():
         os.truncate(rejected, state.rejected_bytes)
         if not state.rejected_bytes:
             rejected.unlink()
     return state
-
-
-def check_identity(out: Path, found: dict[str, Any], wanted: dict[str, Any]) -> None:
-    """:raises InputError: naming what is not as it was when the folder was begun."""
-    changed = [name for name in wanted if found.get(name) != wanted[name]]
-    if changed:
-        raise InputError(
-            f"{out}: was begun with other {', '.join(changed)}; give the same to --resume, or "
-            "--overwrite"
-        )
 
 
 def _digest(name: str) -> int:

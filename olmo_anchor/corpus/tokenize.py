@@ -4,7 +4,6 @@ A TOKENS_DIR holds::
 
     token_ids_part_XXXX.npy, token_ids_part_XXXX.csv.gz, labels_mask_part_XXXX.npy (conversations)
     rejected.jsonl   records that could not be used: file, line, id, reason
-    parts.jsonl      the journal of finished parts, from which --resume goes on
     tokenizer/       the tokenizer that made the ids
     manifest.json    written last
 
@@ -26,17 +25,11 @@ import numpy as np
 from olmo_anchor.chat import TrainTurns
 from olmo_anchor.corpus.documents import Record, check_input, read_records, stem
 from olmo_anchor.corpus.encode import Encoded, Encoder, Rejected, encode_records
+from olmo_anchor.corpus.part_journal import PartJournal
 from olmo_anchor.corpus.parts import PartWriter, smallest_uint
-from olmo_anchor.corpus.resume import (
-    JOURNAL,
-    State,
-    check_identity,
-    refuse_duplicate,
-    resume,
-    seen_ids,
-)
+from olmo_anchor.corpus.resume import PART_FILES, State, refuse_duplicate, resume, seen_ids
 from olmo_anchor.errors import InputError, WorkFailed
-from olmo_anchor.journal import Journal, Rejects, check_rejected
+from olmo_anchor.journal import Rejects, check_rejected
 from olmo_anchor.manifest import (
     MANIFEST,
     FileRecord,
@@ -155,44 +148,43 @@ class TokenizeConfig:
         started = time.monotonic()
         inputs = [file_record(path) for path in self.inputs]
         identity = self._identity(inputs, tokenizer)
-        if self.resume and (self.out / MANIFEST).exists():
-            return self._finished(identity)
         prepare_output(self.out, overwrite=self.overwrite, resume=self.resume)
-        state = resume(self.out, self.out / _REJECTED, identity)
+        if (self.out / MANIFEST).exists():
+            return self._finished(identity)
+        journal = PartJournal(self.out, identity, PART_FILES)
+        state = resume(self.out, self.out / _REJECTED, journal)
         tokenizer.save(self.out / "tokenizer")
         rejects = Rejects(self.out / _REJECTED)
         total = min(sum(counts), self.limit or sum(counts))
-        with Journal(self.out / JOURNAL) as journal:
-            if not state.parts:
-                journal.append({"identity": identity})
-            self._write(tokenizer, state, journal, rejects, total)
+        self._write(tokenizer, state, journal, rejects, total)
         rejects.close()
-        if not state.parts:
+        if not journal.parts:
             reason = rejects.reasons.most_common(1)[0][0]
             raise WorkFailed(f"{self.out}: all {total} records were rejected, mostly: {reason}")
         share = max(_MAX_REJECTED, _FEW_REJECTED / total)
         check_rejected(rejects, total, share if self.max_rejected is None else self.max_rejected)
-        manifest = self._manifest(tokenizer, inputs, identity, state, rejects, total)
+        parts = [{k: v for k, v in part.items() if k != "state"} for part in journal.parts]
+        manifest = self._manifest(tokenizer, inputs, identity, state, parts, rejects, total)
         manifest.seconds = round(time.monotonic() - started, 3)
         manifest.write(self.out)
+        journal.remove()
         return manifest
 
     def _write(
         self,
         tokenizer: AnchorTokenizer,
         state: State,
-        journal: Journal,
+        journal: PartJournal,
         rejects: Rejects,
         total: int,
     ) -> None:
         dtype = smallest_uint(tokenizer.vocab_size)
         limit = self.part_tokens or _PART_BYTES // dtype.itemsize
-        seen = seen_ids(self.out, len(state.parts))
+        seen = seen_ids(self.out, len(journal.parts))
         part: PartWriter | None = None
 
         def finish(part: PartWriter) -> None:
-            state.parts.append(part.finish())
-            journal.append(state.since_last_part())
+            journal.append(state.entry(part.finish()))
 
         records = islice(self._records(), state.consumed, None)
         with progress("tokenizing records", total) as advance:
@@ -204,7 +196,7 @@ class TokenizeConfig:
                         finish(part)
                         part = None
                     if part is None:
-                        part = PartWriter(self.out, len(state.parts), dtype, with_mask=self.chat)
+                        part = PartWriter(self.out, len(journal.parts), dtype, with_mask=self.chat)
                     part.add(item.ids, item.mask, item.id)
                     state.count(item)
                 else:
@@ -243,7 +235,7 @@ class TokenizeConfig:
 
     def _finished(self, identity: dict[str, Any]) -> Manifest:
         manifest = read_manifest(self.out, "tokens")
-        check_identity(self.out, manifest.extra.get("identity", {}), identity)
+        PartJournal.check(self.out, manifest.extra["identity"], identity)
         return manifest
 
     def _manifest(
@@ -252,10 +244,10 @@ class TokenizeConfig:
         inputs: list[FileRecord],
         identity: dict[str, Any],
         state: State,
+        parts: list[dict[str, Any]],
         rejects: Rejects,
         total: int,
     ) -> Manifest:
-        parts = state.parts
         outputs = [
             record
             for part in parts
