@@ -161,6 +161,8 @@ class _Job:
             self._check_same(manifest.extra["key"])
             console.print(f"{out}: finished already")
             return manifest
+        # Before anything is written, or what would be replaced is gone.
+        self.tokens.check_bounds()
         prepare_output(out, overwrite=self.config.overwrite, resume=self.config.resume)
         state = self._resume()
         rejects = Rejects(out / "rejected.jsonl")

@@ -93,6 +93,8 @@ class MaterialiseConfig:
             return manifest
         if self.out.resolve() in (self.tokens.resolve(), self.overlay.resolve()):
             raise InputError(f"{self.out}: is an input; name another folder for --out")
+        # Before what would be replaced is gone.
+        tokens.check_bounds()
         prepare_output(self.out, overwrite=self.overwrite, resume=self.resume)
         journal = PartJournal(self.out, key, ("ids", "mask", "csv"))
         with progress("writing tokens", tokens.tokens) as advance:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BLOCK_TOKENS", "Block", "Part", "TokensDir", "read_bounds", "sampled_sha256"]
 
-BLOCK_TOKENS = 1 << 22
+BLOCK_TOKENS = 1 << 20
 """Tokens in a block of documents; a longer document is a block of its own."""
 
 _SAMPLES = 16
@@ -113,12 +113,13 @@ class Part:
             return None
         return np.fromfile(self.mask, np.bool_, count=end - start, offset=start)
 
-    def blocks(self, start_document: int = 0, block_tokens: int = BLOCK_TOKENS) -> Iterator[Block]:
-        """The documents from ``start_document`` on, in blocks, bounded by the ``.csv.gz``.
+    def rows(self) -> Iterator[tuple[int, int, str | None]]:
+        """Start, end and id of each document, as the ``.csv.gz`` tells them.
 
-        :raises InputError: when its rows are not consecutive from 0 to the end of the file.
+        :raises InputError: when they are not consecutive from 0 to the end of the file, or not as
+            many as the manifest tells.
         """
-        bounds, names, expected, row = [0], list[str | None](), 0, 0
+        expected = row = 0
         for row, (start, end, name) in enumerate(read_bounds(self.bounds), 1):
             if start != expected or end < start:
                 raise InputError(
@@ -126,6 +127,20 @@ class Part:
                     f"{expected}; tokenize again"
                 )
             expected = end
+            yield start, end, name
+        if (row, expected) != (self.documents, self.tokens):
+            raise InputError(
+                f"{self.bounds}: holds {row} documents of {expected} tokens, the manifest says "
+                f"{self.documents} of {self.tokens}; tokenize again"
+            )
+
+    def blocks(self, start_document: int = 0, block_tokens: int = BLOCK_TOKENS) -> Iterator[Block]:
+        """The documents from ``start_document`` on, in blocks.
+
+        :raises InputError: as :meth:`rows`.
+        """
+        bounds, names, row = [0], list[str | None](), 0
+        for row, (start, end, name) in enumerate(self.rows(), 1):
             if row <= start_document:
                 bounds = [end]
                 continue
@@ -134,11 +149,6 @@ class Part:
                 bounds, names = [start], []
             bounds.append(end)
             names.append(name)
-        if expected != self.tokens:
-            raise InputError(
-                f"{self.bounds}: the last of {row} documents ends at {expected}, {self.ids.name} "
-                f"has {self.tokens} tokens; tokenize again"
-            )
         if names:
             yield self._block(row - len(names), bounds, names)
 
@@ -217,6 +227,15 @@ class TokensDir:
                 "the right tokenizer.json back, or tokenize again"
             )
         return tokenizer
+
+    def check_bounds(self) -> None:
+        """Read the document bounds of all parts.
+
+        :raises InputError: as :meth:`Part.rows`.
+        """
+        for part in self.parts:
+            for _ in part.rows():
+                pass
 
     def locate(self, document: int) -> tuple[Part, int]:
         """The part of the ``document``-th document of the folder, and its index there."""
