@@ -71,6 +71,7 @@ def summarise_arm(samples: Sequence[Sample], suite: Suite) -> dict[str, Any]:
         },
         f"{suite.entropy_of}_counts": by_label,
         "samples": len(opened),
+        "valid_n": sum(s.verdict.valid for s in opened),
         "valid": _share(s.verdict.valid for s in opened),
         "style": _share(s.verdict.styled for s in opened),
         "annotation_followed": _share(followed),

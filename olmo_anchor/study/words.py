@@ -22,12 +22,11 @@ __all__ = ["CONTROL", "UNKNOWN", "build_tokenizer", "vocabulary"]
 
 PUNCTUATION = (".", ",", "!", "?", ":")
 UNKNOWN = "<unk>"
-CONTROL = (
-    *("<|endoftext|>", "<|pad|>", "<|im_start|>", "<|im_end|>"),
-    *("<|extra_id_1|>", "<|extra_id_2|>"),
-)
-"""Added tokens, outside the word list: text can never give their ids. None is *special*, so that
-decoding shows the delimiters instead of gluing annotation and response together."""
+DELIMITERS = ("<|extra_id_1|>", "<|extra_id_2|>")
+CONTROL = ("<|endoftext|>", "<|pad|>", "<|im_start|>", "<|im_end|>", *DELIMITERS)
+"""Added tokens, outside the word list: text can never give their ids. The delimiters are not
+*special*, so that decoding shows them instead of gluing annotation and response together; the
+others are, as transformers makes them on saving."""
 
 _ROLES = "system user assistant"
 _KEYS = "topic name place persona"
@@ -92,5 +91,7 @@ def build_tokenizer() -> Tokenizer:
             decoders.Replace("\n ", "\n"),
         ]
     )
-    tokenizer.add_tokens([AddedToken(text, special=False, normalized=False) for text in CONTROL])
+    tokenizer.add_tokens(
+        [AddedToken(text, special=text not in DELIMITERS, normalized=False) for text in CONTROL]
+    )
     return tokenizer

@@ -121,8 +121,19 @@ def test_a_word_is_one_token_wherever_it_stands(folder: Path) -> None:
     assert set(tokenizer.encode("<|im_start|> zebra")) == {tokenizer.encode(UNKNOWN)[0]}
 
 
-def test_transformers_reads_the_same_ids(folder: Path) -> None:
+def test_transformers_reads_the_same_ids(folder: Path, tmp_path: Path) -> None:
     transformers = pytest.importorskip("transformers")
+    # Saving must not change what is special: the export compares.
+    saved = transformers.PreTrainedTokenizerFast(
+        tokenizer_file=str(folder / "tokenizer.json"),
+        eos_token="<|endoftext|>",
+        pad_token="<|pad|>",
+    )
+    saved.save_pretrained(tmp_path)
+    before, after = (
+        orjson.loads((place / "tokenizer.json").read_bytes()) for place in (folder, tmp_path)
+    )
+    assert before["added_tokens"] == after["added_tokens"]
     theirs = transformers.PreTrainedTokenizerFast(tokenizer_file=str(folder / "tokenizer.json"))
     ours = AnchorTokenizer.load(folder / "tokenizer.json")
     text = STORIES[0].text
