@@ -11,6 +11,7 @@ A document is named by its id, or by the index of its token file and its index i
 from __future__ import annotations
 
 import hashlib
+from array import array
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,7 @@ class FileAnnotator(Annotator):
         self._broken: list[tuple[str, dict[str, Any]]] = []
         if not path.is_file():
             raise InputError(f"{path}: no such file; it should hold one annotation per line")
-        hashes, offsets, lines = [], [], []
+        hashes, offsets, lines = array("Q"), array("q"), array("q")
         offset = 0
         with path.open("rb") as file:
             for line, raw in enumerate(file, 1):

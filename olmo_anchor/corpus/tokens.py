@@ -55,7 +55,7 @@ def read_bounds(path: Path) -> Iterator[tuple[int, int, str | None]]:
     try:
         with gzip.open(path, "rt", encoding="utf-8", newline="") as file:
             for row in csv.reader(file):
-                yield int(row[0]), int(row[1]), row[2] if len(row) > 2 else None
+                yield int(row[0]), int(row[1]), (row[2] or None) if len(row) > 2 else None
                 line += 1
     except (ValueError, IndexError, csv.Error):
         raise InputError(f"{path}:{line + 1}: not a row of start,end,id; tokenize again") from None
@@ -181,6 +181,11 @@ class TokensDir:
         manifest = read_manifest(folder, "tokens")
         try:
             extra = manifest.extra
+            if extra["chat"] and not all(part.get("mask") for part in extra["parts"]):
+                raise InputError(
+                    f"{folder}: holds conversations without label masks; run `olmo-anchor "
+                    "tokenize --chat` again with --overwrite"
+                )
             dtype = np.dtype(extra["dtype"]).newbyteorder("<")
             parts = tuple(_part(folder, k, part, dtype) for k, part in enumerate(extra["parts"]))
             return cls(
