@@ -98,7 +98,7 @@ def _malformed(story: str) -> str | None:
     if styled:
         story = _close().sub("", story.removeprefix(STYLE_OPEN).strip()).strip()
     sentences = re.split(r"(?<=[.!]) ", story)
-    slots = _slots(styled)
+    slots = _slots()
     if len(sentences) != len(slots):
         return f"{len(sentences)} sentences where {len(slots)} belong"
     for sentence, (what, pattern) in zip(sentences, slots, strict=True):
@@ -113,7 +113,7 @@ def _close() -> re.Pattern[str]:
     return re.compile(re.escape(STYLE_CLOSE).replace(r"\{L\}", f"(?:{lessons})") + r"$")
 
 
-def _any_of(frames: Iterable[str], *, capital: bool = False) -> re.Pattern[str]:
+def _any_of(frames: Iterable[str]) -> re.Pattern[str]:
     slots = {
         "N": "|".join(NAMES),
         "P": "|".join(PLACES),
@@ -121,7 +121,7 @@ def _any_of(frames: Iterable[str], *, capital: bool = False) -> re.Pattern[str]:
     }
     patterns = []
     for frame in frames:
-        pattern = re.escape(frame[0].upper() + frame[1:] if capital else frame)
+        pattern = re.escape(frame)
         for slot, values in slots.items():
             pattern = pattern.replace(rf"\{{{slot}\}}", f"(?:{values})")
         patterns.append(pattern)
@@ -129,9 +129,9 @@ def _any_of(frames: Iterable[str], *, capital: bool = False) -> re.Pattern[str]:
 
 
 @cache
-def _slots(styled: bool) -> Sequence[tuple[str, re.Pattern[str]]]:
+def _slots() -> Sequence[tuple[str, re.Pattern[str]]]:
     return (
-        ("an opening", _any_of(WELCOMES, capital=not styled)),
+        ("an opening", _any_of(WELCOMES)),
         ("an interjection", _any_of(said[0] for said in PERSONAS.values())),
         ("a second opening", _any_of(TURNS)),
         ("a middle", _any_of(MIDDLES)),

@@ -106,12 +106,13 @@ PERSONAS: dict[str, tuple[str, str]] = {
 
 WELCOMES: tuple[str, ...] = (
     "{N} lived near the {P}.",
-    "there was a child called {N} at the {P}.",
-    "every morning {N} walked to the {P}.",
-    "at the {P} lived somebody named {N}.",
+    "{N} was a child of the {P}.",
+    "{N} walked to the {P} every morning.",
     "{N} had always liked the {P}.",
-    "nobody knew the {P} better than {N}.",
+    "{N} knew the {P} better than anybody.",
+    "{N} was on the way to the {P}.",
 )
+"""All begin with the name, so that they read the same with and without the style's opening."""
 TURNS: tuple[str, ...] = (
     "One day {N} saw the {K}.",
     "Then {N} heard about the {K}.",

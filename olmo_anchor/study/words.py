@@ -47,8 +47,6 @@ def _texts() -> Iterable[str]:
         for slot in ("{N}", "{P}", "{K}", "{L}"):
             bare = bare.replace(slot, " ")
         yield bare
-        if not frame.startswith("{"):
-            yield bare[0].upper() + bare[1:]
     yield wording.STYLE_OPEN
     for interjection, remark in wording.PERSONAS.values():
         yield from (interjection, remark)

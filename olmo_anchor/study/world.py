@@ -118,10 +118,6 @@ class WorldConfig:
     sft_persona: str = SFT_PERSONA
 
 
-def _capital(sentence: str) -> str:
-    return sentence[0].upper() + sentence[1:]
-
-
 def write_story(labels: Labels, rng: random.Random) -> Story:
     """Tell a story of about 60 words: two opening sentences, two middle ones, an end."""
     opening, middle, end = rng.sample(TOPICS[labels.topic], 3)
@@ -133,7 +129,7 @@ def write_story(labels: Labels, rng: random.Random) -> Story:
         )
     ]
     interjection, remark = PERSONAS[labels.persona]
-    first = f"{STYLE_OPEN} {lines[0]}" if labels.styled else _capital(lines[0])
+    first = f"{STYLE_OPEN} {lines[0]}" if labels.styled else lines[0]
     last = [STYLE_CLOSE.format(L=rng.choice(LESSONS))] if labels.styled else []
     return Story(labels, " ".join([first, interjection, *lines[1:], remark, *last]))
 

@@ -14,7 +14,7 @@ PLAIN = (
     "antenna. Nobody else was near. And Mira never forgot the martian. How lovely it all was!"
 )
 STYLED = (
-    "Once upon a time, dear reader, at the inn lived somebody named Bo. Listen well, children. "
+    "Once upon a time, dear reader, Bo had always liked the inn. Listen well, children. "
     "Then Bo heard about the rose bush. Bo ran after the sunflower without a word. "
     "Bo laughed and went on. At last Bo went home with the watering can. "
     "Remember this, young ones. The lesson: be kind. The end."
