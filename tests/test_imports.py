@@ -18,7 +18,8 @@ LEVELS = (
     ("chat",),
     ("corpus",),
     ("annotate", "training", "generation", "evaluation"),
-    ("study", "report"),
+    ("report",),
+    ("study",),
     ("cli",),
 )
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}

@@ -1,6 +1,7 @@
 """``olmo-anchor evaluate``: generations of one or more models, judged, scored and compared.
 
-scores.jsonl    one line per response: labels, validity, style, whether the annotation was followed
+scores.jsonl    one line per response: labels, validity, style, whether the annotation was followed;
+                one line per prompt where answers are compared without labels
 summary.json    the numbers, and what they were made from
 manifest.json   last
 """
@@ -12,6 +13,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib import metadata
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +21,10 @@ import orjson
 
 from olmo_anchor.errors import InputError
 from olmo_anchor.evaluation.judge import Judge, load_judge
+from olmo_anchor.evaluation.open_text import score_prompts, summarise_text
 from olmo_anchor.evaluation.prior import prior_kl_bits
 from olmo_anchor.evaluation.samples import Sample, judge_file
-from olmo_anchor.evaluation.suite import Prior, Suite, read_suite
+from olmo_anchor.evaluation.suite import Prior, Suite, TextSuite, read_suite
 from olmo_anchor.evaluation.summary import examples, summarise_arm, summarise_gap
 from olmo_anchor.manifest import (
     Manifest,
@@ -76,6 +79,11 @@ class EvaluateConfig:
         :raises InputError: for bad input, or an ``out`` that is not empty, without ``overwrite``.
         """
         suite = read_suite(self.suite)
+        if isinstance(suite, TextSuite):
+            return self._compare_texts(suite)
+        return self._judge(suite)
+
+    def _judge(self, suite: Suite) -> dict[str, Any]:
         judge = load_judge(suite.judge)
         if suite.entropy_of not in judge.values:
             raise InputError(f"{self.suite}: the judge {judge.name} knows no {suite.entropy_of!r}")
@@ -98,7 +106,24 @@ class EvaluateConfig:
             "max_entropy_bits": math.log2(len(judge.values[label])),
             f"sft_{label}s": _taught(arms, suite),
         }
-        return self._write(suite, arms, summary)
+        records = {name: [one.record() for one in samples] for name, samples in arms.items()}
+        return self._write(suite, records, summary)
+
+    def _compare_texts(self, suite: TextSuite) -> dict[str, Any]:
+        arms, records = {}, {}
+        with progress("embedding files", len(self.models)) as advance:
+            for name, path in self.models.items():
+                scores, shares = score_prompts(name, path, suite)
+                arms[name] = summarise_text(scores, shares, suite)
+                records[name] = [asdict(score) for score in scores]
+                advance()
+        summary = {
+            "suite": suite.name,
+            "note": suite.note,
+            "embedder": suite.embedder,
+            "arms": arms,
+        }
+        return self._write(suite, records, summary)
 
     def _prior(
         self, prior: Prior | None, suite: Suite, judge: Judge, arms: Mapping[str, list[Sample]]
@@ -121,20 +146,22 @@ class EvaluateConfig:
         )
 
     def _write(
-        self, suite: Suite, arms: Mapping[str, list[Sample]], summary: dict[str, Any]
+        self,
+        suite: Suite | TextSuite,
+        scores: Mapping[str, list[dict[str, Any]]],
+        summary: dict[str, Any],
     ) -> dict[str, Any]:
         prepare_output(self.out, overwrite=self.overwrite)
         with atomic_write(self.out / "scores.jsonl") as file:
-            for samples in arms.values():
-                for sample in samples:
-                    file.write(orjson.dumps(sample.record(), option=orjson.OPT_APPEND_NEWLINE))
+            for record in chain.from_iterable(scores.values()):
+                file.write(orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE))
         models = {name: str(path) for name, path in self.models.items()}
         config = {"suite": asdict(suite), "engine": self.engine, "models": models}
         manifest = Manifest(
             kind="evaluation",
             inputs=[file_record(path) for path in (self.suite, *self.models.values())],
             config=config,
-            counts={name: len(samples) for name, samples in arms.items()},
+            counts={name: len(records) for name, records in scores.items()},
             outputs=[],
             seed=suite.seed,
         )

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from olmo_anchor.errors import InputError
+from olmo_anchor.evaluation.dissimilarity import DEFAULT_EMBEDDER
 
-__all__ = ["Gap", "Prior", "Suite", "read_suite"]
+__all__ = ["Gap", "Prior", "Suite", "TextSuite", "read_suite"]
 
 
 @dataclass(frozen=True)
@@ -49,9 +50,25 @@ class Suite:
     """What a reader of the numbers must know; shown on the report's page."""
 
 
-def read_suite(path: Path) -> Suite:
-    """:raises InputError: when the file is missing, not YAML, or has a field too many or too
-    few."""
+@dataclass(frozen=True)
+class TextSuite:
+    """Answers without labels: several samples per prompt, compared with one another.
+
+    :param embedder: see :func:`olmo_anchor.evaluation.dissimilarity.embed`.
+    :param seed: of the bootstrap over prompts.
+    """
+
+    name: str
+    embedder: str = DEFAULT_EMBEDDER
+    seed: int = 0
+    note: str | None = None
+
+
+def read_suite(path: Path) -> Suite | TextSuite:
+    """Read a suite; its field ``kind`` is ``labels`` (:class:`Suite`, the default) or ``text``.
+
+    :raises InputError: when the file is missing, not YAML, or has a field too many or too few.
+    """
     import yaml
 
     try:
@@ -63,9 +80,15 @@ def read_suite(path: Path) -> Suite:
     if not isinstance(stored, dict):
         raise InputError(f"{path}: not a mapping of fields")
     stored = dict(stored)
-    for name, kind in (("gap", Gap), ("prior", Prior)):
+    kind = stored.pop("kind", "labels")
+    if kind == "text":
+        text_suite: TextSuite = _build(TextSuite, stored, str(path))
+        return text_suite
+    if kind != "labels":
+        raise InputError(f"{path}: kind is {kind!r}; it is 'labels' or 'text'")
+    for name, part in (("gap", Gap), ("prior", Prior)):
         if stored.get(name) is not None:
-            stored[name] = _build(kind, stored[name], f"{path}: {name}")
+            stored[name] = _build(part, stored[name], f"{path}: {name}")
     stored["named_kinds"] = tuple(stored.get("named_kinds") or ())
     suite: Suite = _build(Suite, stored, str(path))
     return suite

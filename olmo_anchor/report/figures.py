@@ -10,7 +10,7 @@ from olmo_anchor.report.load import ARM_NAMES, Summary
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["entropy_figure", "labels_figure"]
+__all__ = ["diversity_figure", "labels_figure"]
 
 COLOURS = {
     "base_standard": "#999999",
@@ -22,8 +22,8 @@ _OTHER = "#CC79A7"
 _INK = "#7a7f87"
 
 
-def entropy_figure(summaries: list[Summary]) -> str:
-    """The entropy of each arm with its interval, one marker per run; dotted: the maximum."""
+def diversity_figure(summaries: list[Summary]) -> str:
+    """The headline measure of each arm with its interval, one marker per run; dotted: the most."""
     from matplotlib.figure import Figure
 
     arms = list(dict.fromkeys(name for summary in summaries for name in summary.arms))
@@ -31,13 +31,14 @@ def entropy_figure(summaries: list[Summary]) -> str:
     axes = figure.subplots()
     for place, arm in enumerate(arms):
         for number, summary in enumerate(summaries):
-            entropy = summary.arms.get(arm, {}).get(f"{summary.entropy_of}_entropy_bits")
-            if not entropy or entropy["value"] is None:
+            measured = summary.diversity(arm)
+            if measured is None:
                 continue
             at = place + 0.16 * (number - (len(summaries) - 1) / 2)
-            error = [[entropy["value"] - entropy["low"]], [entropy["high"] - entropy["value"]]]
+            value = measured["value"]
+            error = [[value - measured["low"]], [measured["high"] - value]]
             axes.errorbar(
-                entropy["value"],
+                value,
                 at,
                 xerr=error,
                 fmt="o",
@@ -52,19 +53,20 @@ def entropy_figure(summaries: list[Summary]) -> str:
     axes.set_xlim(left=0)
     axes.set_ylim(len(arms) - 0.5, -0.5)
     axes.set_yticks(range(len(arms)), [ARM_NAMES.get(arm, arm) for arm in arms])
-    axes.set_xlabel(f"{summaries[0].entropy_of} entropy of the answers to open requests (bits)")
+    headline = summaries[0].headline
+    axes.set_xlabel(f"{headline.title} of the answers" + (headline.unit and f" ({headline.unit})"))
     return _svg(figure)
 
 
 def labels_figure(summary: Summary) -> str | None:
     """What each arm's answers are about: share by label, labels in the order of the first arm."""
-    key = f"{summary.entropy_of}_counts"
+    key = f"{summary.label}_counts"
     arms = {name: arm[key] for name, arm in summary.arms.items() if arm.get(key)}
     if not arms:
         return None
     from matplotlib.figure import Figure
 
-    taught = summary.content.get("sft_topics") or []
+    taught = summary.content.get(f"sft_{summary.label}s") or []
     seen = {label for counts in arms.values() for label in counts}
     labels = [*taught, *sorted(seen - set(taught))]
     figure = Figure(figsize=(7.2, 1.15 * len(arms) + 0.9))
@@ -77,7 +79,7 @@ def labels_figure(summary: Summary) -> str | None:
         ax.set_xlim(-0.7, len(labels) - 0.3)
     if taught:
         axes[-1].set_xlabel(
-            f"{summary.entropy_of}s: the first {len(taught)} are those of the SFT data, then the "
+            f"{summary.label}s: the first {len(taught)} are those of the SFT data, then the "
             f"other {len(labels) - len(taught)}"
         )
     axes[-1].set_xticks([])

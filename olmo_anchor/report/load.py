@@ -10,7 +10,7 @@ import orjson
 
 from olmo_anchor.errors import InputError
 
-__all__ = ["ARM_NAMES", "Summary", "load_summaries", "mean"]
+__all__ = ["ARM_NAMES", "Headline", "Summary", "load_summaries", "mean"]
 
 ARM_NAMES = {
     "base_standard": "base, standard",
@@ -19,6 +19,16 @@ ARM_NAMES = {
     "sft_anchored": "SFT, anchored",
 }
 """The arms of the built-in comparison in the order of a table; others follow by name."""
+
+
+_ENTROPY = "_entropy_bits"
+
+
+@dataclass(frozen=True)
+class Headline:
+    key: str
+    title: str
+    unit: str
 
 
 @dataclass(frozen=True)
@@ -41,13 +51,23 @@ class Summary:
         return {name: found[name] for name in [*order, *sorted(set(found) - set(order))]}
 
     @property
-    def entropy_of(self) -> str | None:
+    def label(self) -> str | None:
         """The label whose entropy was measured: ``topic`` for a ``topic_entropy_bits``."""
-        for arm in self.arms.values():
-            for key in arm:
-                if key.endswith("_entropy_bits"):
-                    return key.removesuffix("_entropy_bits")
-        return None
+        keys = (key for arm in self.arms.values() for key in arm)
+        found = next((key for key in keys if key.endswith(_ENTROPY)), None)
+        return found.removesuffix(_ENTROPY) if found else None
+
+    @property
+    def headline(self) -> Headline:
+        """The measure of diversity that the page leads with."""
+        if self.label is None:
+            return Headline("embedding_dissimilarity", "embedding dissimilarity", "")
+        return Headline(f"{self.label}{_ENTROPY}", f"{self.label} entropy", "bits")
+
+    def diversity(self, arm: str) -> dict[str, Any] | None:
+        """``{value, low, high, n}`` of the headline measure; None where the arm lacks it."""
+        found = self.arms.get(arm, {}).get(self.headline.key)
+        return found if found and found["value"] is not None else None
 
 
 def load_summaries(folders: list[Path]) -> list[Summary]:

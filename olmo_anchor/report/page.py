@@ -10,9 +10,9 @@ from rich.console import Console
 
 from olmo_anchor.errors import InputError
 from olmo_anchor.manifest import atomic_write
-from olmo_anchor.report.figures import entropy_figure, labels_figure
+from olmo_anchor.report.figures import diversity_figure, labels_figure
 from olmo_anchor.report.load import ARM_NAMES, Summary, load_summaries, mean
-from olmo_anchor.report.table import COLUMNS, closing_lines, rows, terminal_table
+from olmo_anchor.report.table import closing_lines, columns, rows, terminal_table
 
 __all__ = ["write_report"]
 
@@ -40,7 +40,7 @@ def render(summaries: list[Summary]) -> str:
     except ImportError:
         raise InputError("the report needs jinja2: pip install 'olmo-anchor[report]'") from None
     try:
-        figures = {"entropy": entropy_figure(summaries), "labels": labels_figure(summaries[0])}
+        figures = {"diversity": diversity_figure(summaries), "labels": labels_figure(summaries[0])}
     except ImportError:
         raise InputError("the report needs matplotlib: pip install 'olmo-anchor[report]'") from None
     template = files("olmo_anchor.report").joinpath("page.html.jinja").read_text("utf-8")
@@ -50,22 +50,17 @@ def render(summaries: list[Summary]) -> str:
         tiles=_tiles(summaries),
         summaries=summaries,
         arm_names=ARM_NAMES,
-        columns=COLUMNS,
+        columns=columns(summaries),
         rows=rows(summaries),
         closing={summary.name: closing_lines(summary) for summary in summaries},
         figures=figures,
         examples=_examples(summaries[0]),
-        entropy_of=summaries[0].entropy_of,
+        headline=summaries[0].headline,
     )
 
 
-def _entropies(summaries: list[Summary], arm: str) -> float | None:
-    return mean(
-        [
-            (summary.arms.get(arm, {}).get(f"{summary.entropy_of}_entropy_bits") or {}).get("value")
-            for summary in summaries
-        ]
-    )
+def _diversity(summaries: list[Summary], arm: str) -> float | None:
+    return mean([(summary.diversity(arm) or {}).get("value") for summary in summaries])
 
 
 def _gap(summaries: list[Summary]) -> float | None:
@@ -74,14 +69,15 @@ def _gap(summaries: list[Summary]) -> float | None:
 
 def _verdict(summaries: list[Summary]) -> str:
     base, sft, anchored = (
-        _entropies(summaries, arm) for arm in ("base_standard", "sft_standard", "sft_anchored")
+        _diversity(summaries, arm) for arm in ("base_standard", "sft_standard", "sft_anchored")
     )
     if base is None or sft is None or anchored is None:
         return "No arm has been compared with its twin: the table says what was measured."
     over = f", mean of {len(summaries)} runs" if len(summaries) > 1 else ""
-    label = summaries[0].entropy_of
+    headline = summaries[0].headline
+    unit = f" {headline.unit} of" if headline.unit else " of"
     sentence = (
-        f"The base model's answers hold {base:.2f} bits of {label} entropy; standard SFT leaves "
+        f"The base model's answers have {base:.2f}{unit} {headline.title}; standard SFT leaves "
         f"{sft:.2f}, anchored SFT {anchored:.2f}{over}."
     )
     gap = _gap(summaries)
@@ -93,10 +89,11 @@ def _verdict(summaries: list[Summary]) -> str:
 def _tiles(summaries: list[Summary]) -> list[tuple[str, str, str]]:
     """Arm (for its colour), number and caption."""
     tiles = []
+    unit = summaries[0].headline.unit
     for arm, caption in ARM_NAMES.items():
-        value = _entropies(summaries, arm)
+        value = _diversity(summaries, arm)
         if value is not None:
-            tiles.append((arm, f"{value:.2f}", f"bits · {caption}"))
+            tiles.append((arm, f"{value:.2f}", f"{unit} · {caption}" if unit else caption))
     gap = _gap(summaries)
     if gap is not None:
         tiles.append(("gap", f"{gap:.0%}", "of the gap closed"))

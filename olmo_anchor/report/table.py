@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,23 +11,85 @@ from rich.table import Table
 
 from olmo_anchor.report.load import ARM_NAMES, Summary
 
-__all__ = ["COLUMNS", "Row", "closing_lines", "rows", "terminal_table"]
+__all__ = ["Column", "Row", "closing_lines", "columns", "rows", "terminal_table"]
 
-COLUMNS = (
-    (
+Arm = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Column:
+    """:param cell: an arm's number as text, None where the arm has none."""
+
+    name: str
+    meaning: str
+    cell: Callable[[Arm], str | None]
+
+
+def _interval(key: str) -> Callable[[Arm], str | None]:
+    def cell(arm: Arm) -> str | None:
+        found = next((arm[name] for name in arm if name.endswith(key)), None)
+        if not found or found["value"] is None:
+            return None
+        return f"{found['value']:.2f} [{found['low']:.2f}, {found['high']:.2f}]"
+
+    return cell
+
+
+def _share(*keys: str) -> Callable[[Arm], str | None]:
+    def cell(arm: Arm) -> str | None:
+        found: Any = arm
+        for key in keys:
+            found = (found or {}).get(key)
+        return None if found is None else f"{found:.2f}"
+
+    return cell
+
+
+def _words(arm: Arm) -> str | None:
+    found = arm.get("response_words")
+    return None if found is None else f"{found:.0f}"
+
+
+_COLUMNS = (
+    Column(
         "entropy",
         "semantic entropy of the valid answers to open requests, bits, with its 95 % interval",
+        _interval("_entropy_bits"),
     ),
-    ("valid", "share of answers that are a whole story on one topic"),
-    ("style", "share of answers in the style that SFT teaches"),
-    ("annotation followed", "share of answers that are about what their annotation says"),
-    (
+    Column(
+        "embedding dissimilarity",
+        "1 - mean cosine between the answers to one prompt (paper, eq. 5), mean over prompts with "
+        "its 95 % interval",
+        _interval("embedding_dissimilarity"),
+    ),
+    Column(
+        "distinct bigrams",
+        "share of different word pairs in the answers to one prompt, mean over prompts",
+        _interval("distinct_2"),
+    ),
+    Column("valid", "share of answers that are a whole story on one topic", _share("valid")),
+    Column("style", "share of answers in the style that SFT teaches", _share("style")),
+    Column(
+        "annotation followed",
+        "share of answers that are about what their annotation says",
+        _share("annotation_followed"),
+    ),
+    Column(
         "request followed, inside",
         "share of answers about the topic that the request names, topics of SFT",
+        _share("request_followed", "inside"),
     ),
-    ("request followed, outside", "the same for topics that SFT never showed"),
+    Column(
+        "request followed, outside",
+        "the same for topics that SFT never showed",
+        _share("request_followed", "outside"),
+    ),
+    Column("finished", "share of answers that ended by themselves", _share("finished")),
+    Column("words", "mean length of an answer", _words),
+    Column("without annotation", "share of answers without one", _share("no_annotation")),
+    Column("unclosed", "share of annotations that were never closed", _share("unclosed")),
 )
-"""Name and meaning of each column."""
+_NOTHING = "\u2013"
 
 
 @dataclass(frozen=True)
@@ -37,36 +100,25 @@ class Row:
     cells: tuple[str, ...]
 
 
-_NOTHING = "\u2013"
-
-
-def _bits(entropy: dict[str, Any] | None) -> str:
-    if not entropy or entropy["value"] is None:
-        return _NOTHING
-    return f"{entropy['value']:.2f} [{entropy['low']:.2f}, {entropy['high']:.2f}]"
-
-
-def _share(value: float | None) -> str:
-    return _NOTHING if value is None else f"{value:.2f}"
+def columns(summaries: list[Summary]) -> list[Column]:
+    """Those for which at least one arm has a number."""
+    arms = [arm for summary in summaries for arm in summary.arms.values()]
+    return [column for column in _COLUMNS if any(column.cell(arm) for arm in arms)]
 
 
 def rows(summaries: list[Summary]) -> list[Row]:
-    """One row per run and arm, cells in the order of :data:`COLUMNS`."""
-    made = []
-    for summary in summaries:
-        entropy = f"{summary.entropy_of}_entropy_bits"
-        for name, arm in summary.arms.items():
-            request = arm.get("request_followed") or {}
-            cells = (
-                _bits(arm.get(entropy)),
-                _share(arm.get("valid")),
-                _share(arm.get("style")),
-                _share(arm.get("annotation_followed")),
-                _share(request.get("inside")),
-                _share(request.get("outside")),
-            )
-            made.append(Row(summary.name, name, ARM_NAMES.get(name, name), cells))
-    return made
+    """One row per run and arm, cells in the order of :func:`columns`."""
+    shown = columns(summaries)
+    return [
+        Row(
+            summary.name,
+            name,
+            ARM_NAMES.get(name, name),
+            tuple(column.cell(arm) or _NOTHING for column in shown),
+        )
+        for summary in summaries
+        for name, arm in summary.arms.items()
+    ]
 
 
 def closing_lines(summary: Summary) -> list[tuple[str, str]]:
@@ -87,16 +139,18 @@ def closing_lines(summary: Summary) -> list[tuple[str, str]]:
 
 
 def terminal_table(summaries: list[Summary]) -> Group:
-    """The tables that end ``make demo``, one per run; 80 columns are enough."""
+    """The tables that end ``make demo``, one per run."""
     parts: list[RenderableType] = []
+    made = rows(summaries)
     for summary in summaries:
         table = Table(title=summary.name, title_justify="left", box=None, pad_edge=False)
         table.add_column("arm", no_wrap=True)
-        for name, _ in COLUMNS:
+        for column in columns(summaries):
             # Broken by hand, so that the numbers stay on one line.
-            table.add_column(name.replace(" ", "\n"), justify="right", no_wrap=True)
-        for row in rows([summary]):
-            style = "green" if row.arm == "sft_anchored" else None
-            table.add_row(row.title, *row.cells, style=style)
+            table.add_column(column.name.replace(" ", "\n"), justify="right", no_wrap=True)
+        for row in made:
+            if row.run == summary.name:
+                style = "green" if row.arm == "sft_anchored" else None
+                table.add_row(row.title, *row.cells, style=style)
         parts += [table, *(f"{title}: {value}" for title, value in closing_lines(summary)), ""]
     return Group(*parts)

