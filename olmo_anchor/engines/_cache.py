@@ -13,9 +13,8 @@ __all__ = ["growing_cache"]
 class _GrowingLayer(DynamicLayer):  # type: ignore[no-untyped-call]
     """Keys and values are views of larger buffers ``[rows, heads, room, head_dim]``."""
 
-    def __init__(self, room: int) -> None:
+    def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self._room = room
         self._buffers: list[Any] = []
 
     def update(
@@ -25,9 +24,10 @@ class _GrowingLayer(DynamicLayer):  # type: ignore[no-untyped-call]
             self.lazy_initialization(key_states, value_states)
         before = self.get_seq_length()
         after = before + key_states.shape[-2]
-        if not self._buffers:
+        if not self._buffers or after > self._buffers[0].shape[-2]:
+            room = after + max(32, after // 2)
             self._buffers = [
-                new.new_empty(*new.shape[:-2], max(after, self._room), new.shape[-1])
+                new.new_empty(*new.shape[:-2], room, new.shape[-1])
                 for new in (key_states, value_states)
             ]
             if before:
@@ -43,6 +43,6 @@ class _GrowingLayer(DynamicLayer):  # type: ignore[no-untyped-call]
         self._buffers = []
 
 
-def growing_cache(layers: int, room: int) -> Any:
-    """A cache for ``layers`` layers of full attention, ``room`` tokens long."""
-    return Cache(layers=[_GrowingLayer(room) for _ in range(layers)])
+def growing_cache(layers: int) -> Any:
+    """A ``Cache`` for ``layers`` layers of full attention."""
+    return Cache(layers=[_GrowingLayer() for _ in range(layers)])

@@ -23,6 +23,9 @@ from olmo_anchor.errors import InputError
 __all__ = ["HFEngine", "draw"]
 
 _WINDOW_BATCHES = 8
+_KEEP_ENDED = 0.75
+"""To leave ended samples in a batch is cheaper than to copy the cache, up to this share left."""
+
 _MAX_LOGITS = 1 << 26
 
 
@@ -88,7 +91,7 @@ class HFEngine(Engine):
             np.stack([_uniforms(request.seed, steps) for _, request in batch])
         ).to(self.device)
         stop = torch.tensor(sampling.stop_ids, dtype=torch.int64, device=self.device)
-        cache = growing_cache(self.model.config.num_hidden_layers, length + steps)
+        cache = growing_cache(self.model.config.num_hidden_layers)
 
         distinct: dict[tuple[int, ...], int] = {}
         prompt_of_row = [
@@ -97,28 +100,30 @@ class HFEngine(Engine):
         ids = torch.tensor(list(distinct), device=self.device)
         logits = self._forward(ids, cache)
         if len(distinct) < len(batch):
-            rows = torch.tensor(prompt_of_row, device=self.device)
-            for layer in cache.layers:
-                layer.batch_select_indices(rows)
-            logits = logits[rows]
+            prompt_rows = torch.tensor(prompt_of_row, device=self.device)
+            cache.batch_select_indices(prompt_rows)
+            logits = logits[prompt_rows]
 
-        alive = torch.arange(len(batch), device=self.device)
+        # `rows` are the samples in the cache, `going` those of them that have not ended.
+        rows = torch.arange(len(batch), device=self.device)
+        going = torch.ones(len(batch), dtype=torch.bool, device=self.device)
         sampled = torch.empty(len(batch), steps, dtype=torch.int64, device=self.device)
         for step in range(steps):
-            tokens = draw(logits, uniforms[alive, step], sampling)
-            sampled[alive, step] = tokens
-            stopped = torch.isin(tokens, stop)
-            if bool(stopped.any()):
-                for row in alive[stopped].tolist():
+            tokens = draw(logits, uniforms[rows, step], sampling)
+            sampled[rows, step] = tokens
+            ended = going & torch.isin(tokens, stop)
+            if bool(ended.any()):
+                for row in rows[ended].tolist():
                     yield _completion(batch[row], sampled[row, : step + 1], "stop")
-                going = torch.nonzero(~stopped).squeeze(1)
-                alive, tokens = alive[going], tokens[going]
-                for layer in cache.layers:
-                    layer.batch_select_indices(going)
-            if not len(alive) or step + 1 == steps:
+                going &= ~ended
+                left = torch.nonzero(going).squeeze(1)
+                if len(left) <= _KEEP_ENDED * len(rows):
+                    rows, tokens, going = rows[left], tokens[left], going[left]
+                    cache.batch_select_indices(left)
+            if not len(rows) or step + 1 == steps:
                 break
             logits = self._forward(tokens[:, None], cache)
-        for row in alive.tolist():
+        for row in rows[going].tolist():
             yield _completion(batch[row], sampled[row], "length")
 
     def _forward(self, ids: torch.Tensor, cache: Any) -> torch.Tensor:

@@ -100,9 +100,9 @@ class GenerateConfig:
 
         # All input is good: from here on files are written.
         if self.overwrite:
-            for path in (self.out, *map(self._beside, ("manifest.json", "running.json"))):
-                path.unlink(missing_ok=True)
-        self._beside("rejected.jsonl").unlink(missing_ok=True)
+            self.out.unlink(missing_ok=True)
+        for stale in ("manifest.json", "rejected.jsonl"):
+            self._beside(stale).unlink(missing_ok=True)
         rejects = Rejects(self._beside("rejected.jsonl"))
         for line, reason in unusable:
             rejects.add(reason, file=str(self.prompts), line=line)

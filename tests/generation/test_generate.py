@@ -212,6 +212,17 @@ def test_what_is_finished_stays_unless_it_is_overwritten(
     assert out.read_bytes() != first
 
 
+def test_a_manifest_without_its_file_counts_for_nothing(
+    story_model: Path, prompts: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out.jsonl"
+    assert generate(story_model, prompts, out).exit_code == 0
+    first = out.read_bytes()
+    out.unlink()
+    assert generate(story_model, prompts, out, "--resume").exit_code == 0
+    assert out.read_bytes() == first
+
+
 def test_a_file_of_somebody_else_is_left_alone(
     story_model: Path, prompts: Path, tmp_path: Path
 ) -> None:

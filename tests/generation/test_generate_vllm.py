@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -15,6 +16,26 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(find_spec("vllm") is None, reason="vllm is not installed"),
 ]
+
+
+MAKE_MODEL = """
+import sys
+from pathlib import Path
+from tiny_models import save_bigram_model, story_transitions
+from olmo_anchor.tokenizer import AnchorTokenizer
+tokenizer = AnchorTokenizer.load(sys.argv[1])
+save_bigram_model(Path(sys.argv[2]), tokenizer, story_transitions(tokenizer))
+"""
+
+
+@pytest.fixture
+def story_model(tiny_tokenizer_file: Path, tmp_path: Path) -> Path:
+    """Made in a process of its own: where vLLM has loaded a model, transformers cannot make one."""
+    folder = tmp_path / "model"
+    call = [sys.executable, "-c", MAKE_MODEL, str(tiny_tokenizer_file), str(folder)]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
+    subprocess.run(call, check=True, env=environment)
+    return folder
 
 
 def test_generate_with_vllm(story_model: Path, tmp_path: Path) -> None:
