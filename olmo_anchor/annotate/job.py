@@ -23,9 +23,11 @@ from typing import Any
 
 from olmo_anchor.annotate.base import Annotator, Chunk, Outcome, Refused
 from olmo_anchor.annotate.file import FileAnnotator
+from olmo_anchor.annotate.stream import batches, chunks
 from olmo_anchor.annotate.workers import annotate_batches
 from olmo_anchor.annotation import PAPER_SCHEMA, Annotation, Schema
 from olmo_anchor.corpus.chunks import ChunkRule
+from olmo_anchor.corpus.part_journal import PartJournal
 from olmo_anchor.corpus.schema_file import load_schema, schema_record
 from olmo_anchor.corpus.tokens import TokensDir
 from olmo_anchor.errors import InputError
@@ -39,13 +41,11 @@ from olmo_anchor.manifest import (
 )
 from olmo_anchor.progress import console, progress
 
-__all__ = ["ANNOTATORS", "AnnotateConfig", "documents", "preview", "summary"]
+__all__ = ["ANNOTATORS", "AnnotateConfig", "preview", "summary"]
 
 ANNOTATORS = ("keyword", "file", "oracle")
 
-_CONTEXT_CHARS = 20_000
 _BATCH_CHARS = 1 << 18
-_BLOCK_TOKENS = 1 << 18
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,13 +82,13 @@ class AnnotateConfig:
         """
         return _Job(self).run()
 
-    def first(self, chunks: int = 5) -> list[tuple[Chunk, Outcome]]:
+    def first(self, most: int = 5) -> list[tuple[Chunk, Outcome]]:
         """Annotate the first chunks and write nothing."""
         job = _Job(self)
         found: list[Chunk] = []
         for batch in job.batches(0, 0):
-            found += batch[: chunks - len(found)]
-            if len(found) == chunks:
+            found += batch[: most - len(found)]
+            if len(found) == most:
                 break
         return list(zip(found, job.annotator.annotate(found), strict=True))
 
@@ -139,26 +139,19 @@ class _Job:
         self.counts = Counter[str](chunks=0, annotations=0, unannotated=0)
 
     def batches(self, part: int, doc: int) -> Iterator[list[Chunk]]:
-        """The chunks from a document on, whole documents at a time, or part of a long one."""
+        """The chunks from a document on, whole documents at a time."""
         left = self.config.limit
         if left is not None:
             left -= sum(p.documents for p in self.tokens.parts[:part]) + doc
-        batch: list[Chunk] = []
-        size = 0
-        for chunk in documents(self.tokens, self.tokenizer, self.rule, part, doc, left):
-            if size > _BATCH_CHARS and chunk.chunk == 0:
-                yield batch
-                batch, size = [], 0
-            batch.append(chunk)
-            size += len(chunk.text)
-        if batch:
-            yield batch
+        return batches(
+            chunks(self.tokens, self.tokenizer, self.rule, part, doc, left), _BATCH_CHARS
+        )
 
     def run(self) -> Manifest:
         out = self.config.out
         if self.config.resume and (out / MANIFEST).exists():
             manifest = read_manifest(out, "annotations")
-            self._check_same(manifest.extra["key"])
+            PartJournal.check(out, manifest.extra["key"], self.key)
             console.print(f"{out}: finished already")
             return manifest
         # Before anything is written, or what would be replaced is gone.
@@ -189,20 +182,13 @@ class _Job:
         (out / "journal.jsonl").unlink()
         return manifest
 
-    def _check_same(self, found: dict[str, Any]) -> None:
-        if changed := [name for name in self.key if found.get(name) != self.key[name]]:
-            raise InputError(
-                f"{self.config.out}: was begun with another {', '.join(changed)}; give the same to "
-                "--resume, or --overwrite"
-            )
-
     def _resume(self) -> dict[str, Any] | None:
         """The state after the last finished batch; what was written later is cut off."""
         out = self.config.out
         last: dict[str, Any] | None = None
         for number, record in enumerate(_lines(out / "journal.jsonl")):
             if number == 0:
-                self._check_same(record["key"])
+                PartJournal.check(out, record["key"], self.key)
                 last = {"part": 0, "doc": 0, "annotations": 0, "rejected": 0, "counts": {}}
             else:
                 last = record
@@ -221,13 +207,13 @@ class _Job:
         for part in self.tokens.parts:
             before.append(before[-1] + part.documents)
         done = before[state["part"]] + state["doc"]
-        batches = self.batches(state["part"], state["doc"])
+        todo = self.batches(state["part"], state["doc"])
         workers = self.config.workers if self.annotator.parallel else 1
         with progress("annotating documents", total) as advance:
             advance(done)
-            for chunks, outcomes in annotate_batches(self.annotator, batches, workers):
-                self._keep(chunks, outcomes, records, rejects)
-                last = chunks[-1]
+            for found, outcomes in annotate_batches(self.annotator, todo, workers):
+                self._keep(found, outcomes, records, rejects)
+                last = found[-1]
                 journal.append(
                     {
                         "part": last.part,
@@ -287,44 +273,6 @@ class _Job:
         )
         manifest.write(out)
         return manifest
-
-
-def documents(
-    tokens: TokensDir,
-    tokenizer: Any,
-    rule: ChunkRule,
-    part: int = 0,
-    doc: int = 0,
-    limit: int | None = None,
-) -> Iterator[Chunk]:
-    """The chunks of a corpus with their text, from one document on.
-
-    :param limit: so many documents at most.
-    """
-    for source in tokens.parts[part:]:
-        for block in source.blocks(doc, _BLOCK_TOKENS):
-            for k, name in enumerate(block.names):
-                if limit is not None:
-                    if limit <= 0:
-                        return
-                    limit -= 1
-                ids, mask = block.document(k)
-                cuts = rule.cuts(ids, mask)
-                texts = [tokenizer.decode(ids[start:end]) for start, end in cuts]
-                context = _context(texts)
-                for number, text in enumerate(texts):
-                    yield Chunk(source.index, block.first + k, name, number, text, context)
-        doc = 0
-
-
-def _context(texts: Sequence[str]) -> str:
-    kept, length = [], 0
-    for text in texts:
-        kept.append(text)
-        length += len(text)
-        if length > _CONTEXT_CHARS:
-            break
-    return "".join(kept)[:_CONTEXT_CHARS]
 
 
 def _lines(path: Path) -> Iterator[dict[str, Any]]:

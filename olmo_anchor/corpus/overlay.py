@@ -32,33 +32,23 @@ import os
 import shutil
 import time
 from collections import Counter
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from itertools import groupby
 from pathlib import Path
-from typing import IO, Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any
 
 from olmo_anchor.annotation import PAPER_SCHEMA
 from olmo_anchor.corpus.chunks import ChunkRule
-from olmo_anchor.corpus.overlay_records import (
-    AnnotationEncoder,
-    Record,
-    RecordReader,
-    annotations_file,
-)
+from olmo_anchor.corpus.overlay_part import FILES, OverlayPartWriter
+from olmo_anchor.corpus.overlay_records import AnnotationEncoder, RecordReader, annotations_file
 from olmo_anchor.corpus.overlay_scan import scan_part
 from olmo_anchor.corpus.part_journal import PartJournal
 from olmo_anchor.corpus.schema_file import load_schema, schema_of, schema_record
-from olmo_anchor.corpus.tokens import Block, Part, TokensDir, sampled_sha256
+from olmo_anchor.corpus.tokens import TokensDir
 from olmo_anchor.errors import InputError
 from olmo_anchor.journal import Journal, Rejects, check_rejected
 from olmo_anchor.manifest import (
     MANIFEST,
     Manifest,
-    atomic_write,
     file_record,
     prepare_output,
     read_manifest,
@@ -79,9 +69,6 @@ def summary(manifest: Manifest, out: Path) -> str:
         f"{counts['chunks']:,} chunks, {shares['annotation_tokens']:.1%} of all tokens; "
         f"{counts['rejected']:,} of {counts['records']:,} records rejected"
     )
-
-
-_FILES = ("ids", "starts", "positions", "docs")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,7 +145,7 @@ class _Run:
         if config.overwrite and not fresh:
             self._scan_only()
         prepare_output(out, overwrite=config.overwrite, resume=config.resume)
-        journal = PartJournal(out, self.key, _FILES)
+        journal = PartJournal(out, self.key, FILES)
         try:
             with progress("laying annotations over tokens", self.tokens.tokens) as advance:
                 self._parts(journal, advance)
@@ -198,7 +185,16 @@ class _Run:
             )
             advance(sum(part["tokens"] for part in done))
             for part in self.tokens.parts[len(done) :]:
-                entry = _PartWriter(self, part, reader, rejects).write(advance)
+                writer = OverlayPartWriter(
+                    self.config.out,
+                    part,
+                    self.rule,
+                    self.encoder,
+                    self.tokens.vocab_size,
+                    reader,
+                    rejects,
+                )
+                entry = writer.write(advance)
                 entry["read"], entry["line"] = reader.consumed
                 journal.append(entry)
             for record in reader.until(1 << 62, None):
@@ -234,7 +230,7 @@ class _Run:
                 "records": self.lines,
                 "rejected": self.reasons.total(),
             },
-            outputs=[part[name] for part in parts for name in _FILES]
+            outputs=[part[name] for part in parts for name in FILES]
             + ([file_record(rejected, out)] if rejected.exists() else []),
             extra={
                 "key": self.key,
@@ -271,99 +267,3 @@ def _keep_rejects(folder: Path, line: int) -> None:
     if kept:
         with Journal(path) as file:
             file.extend(kept)
-
-
-class _PartWriter:
-    """Writes the four files of one part."""
-
-    def __init__(self, run: _Run, part: Part, reader: RecordReader, rejects: Rejects) -> None:
-        self.run, self.part, self.reader, self.rejects = run, part, reader, rejects
-        self.counts = Counter[str](chunks=0, annotations=0, annotation_tokens=0, untrained=0)
-        self.name = f"part-{part.index:04d}"
-
-    def write(self, advance: Advance) -> dict[str, Any]:
-        out, part, run = self.run.config.out, self.part, self.run
-        paths = {name: out / f"{self.name}.{name}.npy" for name in _FILES}
-        with ExitStack() as stack:
-            files = {name: stack.enter_context(atomic_write(path)) for name, path in paths.items()}
-            scan = scan_part(
-                part, run.tokenizer.control, run.tokens.vocab_size, files["docs"], advance
-            )
-            for block in part.blocks():
-                self._block(block, files)
-            for record in self.reader.until(part.index, None):
-                self.rejects.add("there is no such document", **record.where())
-            files["starts"].write(np.array([part.tokens], "<i8").tobytes())
-            end = part.tokens + self.counts["annotation_tokens"]
-            files["positions"].write(np.array([end], "<i8").tobytes())
-        return {
-            "name": self.name,
-            **{name: file_record(path, out) for name, path in paths.items()},
-            "token_file": {
-                "path": str(part.ids.resolve()),
-                "size": part.ids.stat().st_size,
-                "sha256": scan.sha256,
-                "sampled_sha256": sampled_sha256(part.ids),
-            },
-            "tokens": part.tokens,
-            "documents": scan.documents,
-            "empty_documents": scan.empty_documents,
-            "documents_without_target": self.counts["untrained"],
-            "chunks": self.counts["chunks"],
-            "annotations": self.counts["annotations"],
-            "annotation_tokens": self.counts["annotation_tokens"],
-        }
-
-    def _block(self, block: Block, files: dict[str, IO[bytes]]) -> None:
-        records = self.reader.until(self.part.index, block.first + len(block))
-        by_document = groupby(records, key=lambda record: record.doc)
-        doc, group = next(by_document, (-1, iter(())))
-        kept: list[tuple[int, Record]] = []
-        for k in range(len(block)):
-            ids, mask = block.document(k)
-            cuts = self.run.rule.cuts(ids, mask)
-            self.counts["chunks"] += len(cuts)
-            self.counts["untrained"] += int(mask is not None and not mask.any())
-            if doc != block.first + k:
-                continue
-            for record in group:
-                if reason := self._fault(record, block.names[k], cuts):
-                    self.rejects.add(reason, **record.where())
-                else:
-                    kept.append((int(block.bounds[k] + cuts[record.chunk, 0]), record))
-            doc, group = next(by_document, (-1, iter(())))
-        self._append(kept, files)
-
-    def _fault(self, record: Record, name: str | None, cuts: NDArray[np.int64]) -> str | None:
-        if record.id is not None and name is not None and record.id != name:
-            return "its id is not that of the document at its place"
-        if record.chunk >= len(cuts):
-            if self.run.rule.final_only and len(cuts):
-                return "only the last trained run has an annotation (train_turns=final)"
-            return "there is no such chunk"
-        return None
-
-    def _append(self, kept: list[tuple[int, Record]], files: dict[str, IO[bytes]]) -> None:
-        encoded: list[tuple[int, Record, list[int], list[int]]] = []
-        for start, record in kept:
-            try:
-                encoded.append((start, record, *self.run.encoder.encode(record.annotation)))
-            except ValueError as error:
-                self.rejects.add(str(error), **record.where())
-        misread = self.run.encoder.misread([e[2] for e in encoded], [e[3] for e in encoded])
-        for k in misread.tolist():
-            self.rejects.add(
-                "its structure cannot be read back from its ids", **encoded[k][1].where()
-            )
-        bad = set(misread.tolist())
-        good = [one for k, one in enumerate(encoded) if k not in bad]
-        if not good:
-            return
-        lengths = np.array([len(one[2]) for one in good])
-        starts = np.array([one[0] for one in good])
-        before = self.counts["annotation_tokens"] + np.cumsum(lengths) - lengths
-        files["ids"].write(np.concatenate([one[2] for one in good]).astype("<u4").tobytes())
-        files["starts"].write(starts.astype("<i8").tobytes())
-        files["positions"].write((starts + before).astype("<i8").tobytes())
-        self.counts["annotations"] += len(good)
-        self.counts["annotation_tokens"] += int(lengths.sum())

@@ -168,6 +168,7 @@ class AnnotationEncoder:
 
     def __init__(self, tokenizer: AnchorTokenizer, max_tokens: int) -> None:
         self.max_tokens = max_tokens
+        self.control = tokenizer.control
         self._tokenizer = tokenizer
         self._piece = lru_cache(maxsize=1 << 16)(self._encode_piece)
 
@@ -182,7 +183,7 @@ class AnnotationEncoder:
 
         :raises ValueError: when it is too long, or its text does not survive the tokenizer.
         """
-        control = self._tokenizer.control
+        control = self.control
         ids, role_ids = [control.open], [DELIMITER]
         for number, tag in enumerate(annotation.tags):
             if number:
@@ -203,7 +204,7 @@ class AnnotationEncoder:
             return np.zeros(0, np.int64)
         flat = np.array([token for one in ids for token in one])
         built = np.array([role for one in role_ids for role in one], dtype=np.uint8)
-        wrong = np.flatnonzero(roles(flat, self._tokenizer.control, inside=False) != built)
+        wrong = np.flatnonzero(roles(flat, self.control, inside=False) != built)
         ends = np.cumsum([len(one) for one in ids])
         return np.unique(np.searchsorted(ends, wrong, side="right"))
 

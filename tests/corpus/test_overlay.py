@@ -391,7 +391,7 @@ class TestExistingOutput:
         whole = run(tokens, annotations, tmp_path / "whole", max_rejected=1)
 
         out = tmp_path / "overlay"
-        import olmo_anchor.corpus.overlay as module
+        import olmo_anchor.corpus.overlay_part as module
 
         scan = module.scan_part
 

@@ -1,0 +1,71 @@
+"""The chunks of a corpus with their text, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from olmo_anchor.annotate.base import Chunk
+from olmo_anchor.corpus.chunks import ChunkRule
+from olmo_anchor.corpus.tokens import TokensDir
+from olmo_anchor.tokenizer import AnchorTokenizer
+
+__all__ = ["batches", "chunks"]
+
+_BLOCK_TOKENS = 1 << 18
+_CONTEXT_CHARS = 20_000
+
+
+def chunks(
+    tokens: TokensDir,
+    tokenizer: AnchorTokenizer,
+    rule: ChunkRule,
+    part: int = 0,
+    doc: int = 0,
+    limit: int | None = None,
+) -> Iterator[Chunk]:
+    """The chunks of a corpus from one document on.
+
+    :param part, doc: the document that the first of them belong to.
+    :param limit: so many documents at most.
+    """
+    for source in tokens.parts[part:]:
+        for block in source.blocks(doc, _BLOCK_TOKENS):
+            for k, name in enumerate(block.names):
+                if limit is not None:
+                    if limit <= 0:
+                        return
+                    limit -= 1
+                ids, mask = block.document(k)
+                cuts = rule.cuts(ids, mask)
+                texts = [tokenizer.decode(ids[start:end]) for start, end in cuts]
+                context = _context(texts)
+                for number, text in enumerate(texts):
+                    yield Chunk(source.index, block.first + k, name, number, text, context)
+        doc = 0
+
+
+def _context(texts: Sequence[str]) -> str:
+    kept, length = [], 0
+    for text in texts:
+        kept.append(text)
+        length += len(text)
+        if length > _CONTEXT_CHARS:
+            break
+    return "".join(kept)[:_CONTEXT_CHARS]
+
+
+def batches(found: Iterable[Chunk], size: int) -> Iterator[list[Chunk]]:
+    """Whole documents together until they have ``size`` characters.
+
+    What is done can then be told by the last document of a batch.
+    """
+    batch: list[Chunk] = []
+    length = 0
+    for chunk in found:
+        if length > size and chunk.chunk == 0:
+            yield batch
+            batch, length = [], 0
+        batch.append(chunk)
+        length += len(chunk.text)
+    if batch:
+        yield batch
