@@ -64,7 +64,9 @@ class InspectConfig:
         from olmo_anchor.corpus.inspect_html import page
 
         with atomic_write(self.html) as file:
-            file.write(page(documents, source.title, source.about()).encode())
+            file.write(
+                page(documents, source.title, source.about(), boundaries=self.boundaries).encode()
+            )
 
 
 class _Source:

@@ -14,10 +14,20 @@ __all__ = ["page"]
 _CLASSES = {"text": "x", "delimiter": "d", "key": "k", "value": "v", CONTROL: "c"}
 
 
-def page(documents: Sequence[DocumentView], title: str, about: Sequence[str]) -> str:
-    """The page as HTML; nothing in it is loaded from elsewhere."""
+def page(
+    documents: Sequence[DocumentView],
+    title: str,
+    about: Sequence[str],
+    *,
+    boundaries: bool = False,
+) -> str:
+    """The page as HTML; nothing in it is loaded from elsewhere.
+
+    :param boundaries: whether it opens with the beginnings of tokens shown.
+    """
     template = (files(__package__) / "inspect_page.html").read_text(encoding="utf-8")
     parts = {
+        "edges": " checked" if boundaries else "",
         "title": escape(title),
         "about": "".join(f"<li>{escape(fact)}</li>" for fact in about),
         "shares": _shares(tally(documents), len(documents)),

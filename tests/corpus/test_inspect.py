@@ -145,6 +145,9 @@ def test_the_page_holds_every_token_and_loads_nothing(
     trained = [int(one) for _, cls, ids in parser.tokens if " m" not in cls for one in ids.split()]
     assert trained == [*answer, tiny.control.end_of_text]
     assert parser.loads == []
+    assert 'id="edges">' in path.read_text()
+    InspectConfig(tokens=tokens, html=path, boundaries=True).run()
+    assert 'id="edges" checked>' in path.read_text()
     assert "<!--" not in unescape(path.read_text()).replace("<!doctype", "")
 
 
