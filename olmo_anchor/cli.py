@@ -464,6 +464,14 @@ def world(out: Path, seed: int, documents: int | None, overwrite: bool) -> None:
 @click.option("--seed", "seeds", type=int, multiple=True, help="Repeat for more.  [default: 0]")
 @click.option("--engine", type=click.Choice(["hf", "vllm"]), default="hf", show_default=True)
 @click.option("--documents", type=click.IntRange(min=1), help="A smaller world, for a quick look.")
+@click.option("--corpus", type=FILE, help="Your own documents (JSONL) in the place of the world.")
+@click.option("--sft", type=FILE, help="Your own conversations (JSONL); needs --corpus.")
+@click.option(
+    "--tokenizer",
+    default="allenai/dolma2-tokenizer",
+    show_default=True,
+    help="With --corpus: a tokenizer.json, a folder or a hub id.",
+)
 def demo(seeds: tuple[int, ...], **options: Any) -> None:
     """Run the whole comparison: four arms of the story world, from nothing to a report.
 
@@ -474,6 +482,7 @@ def demo(seeds: tuple[int, ...], **options: Any) -> None:
     \b
     Example:
       olmo-anchor study demo --out runs/demo --seed 0 --seed 1
+      olmo-anchor study demo --corpus docs.jsonl --sft chats.jsonl --tokenizer tokenizer.json
     """
     from olmo_anchor.study.demo import DemoConfig
 

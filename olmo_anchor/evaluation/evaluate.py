@@ -103,7 +103,9 @@ class EvaluateConfig:
             },
             **(summarise_gap(arms, suite.gap, suite) if suite.gap else {}),
             "prior_kl_bits": self._prior(suite.prior, suite, judge, arms),
-            "max_entropy_bits": math.log2(len(judge.values[label])),
+            "max_entropy_bits": math.log2(len(judge.values[label]))
+            if judge.values[label]
+            else None,
             f"sft_{label}s": _taught(arms, suite),
         }
         records = {name: [one.record() for one in samples] for name, samples in arms.items()}

@@ -35,7 +35,7 @@ class Verdict:
 class Judge(Protocol):
     name: str
     values: Mapping[str, Sequence[str]]
-    """All labels that an attribute can have."""
+    """All labels that an attribute can have; empty where they cannot be listed."""
 
     def __call__(self, response: str) -> Verdict: ...
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from olmo_anchor.errors import WorkFailed
-from olmo_anchor.study.demo import ARMS, story_stages
 from olmo_anchor.study.pipeline import Pipeline, Stage
+from olmo_anchor.study.stages import ARMS, comparison, story_world
 
 
 def stage(folder: Path, name: str, *needs: str, code: str = "") -> Stage:
@@ -125,7 +125,7 @@ def test_stages_must_follow_what_they_need(tmp_path: Path) -> None:
 
 
 def test_the_arms_of_the_demo_are_matched(tmp_path: Path) -> None:
-    stages = {one.name: one for one in story_stages(tmp_path, 3)}
+    stages = {one.name: one for one in comparison(tmp_path, 3, story_world(tmp_path, 3))}
     assert set(ARMS) <= set(stages)
 
     def data(arm: str) -> list[str]:
