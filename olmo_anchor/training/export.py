@@ -1,8 +1,8 @@
 """A checkpoint as a Hugging Face model folder that holds all that is needed to generate.
 
 OLMo-core converts and compares the logits; we add what it does not know: the tokenizer byte for
-byte as it was trained with (delimiters stay ordinary tokens, so that servers do not strip them), the
-chat template, and how to sample.
+byte as it was trained with (delimiters stay ordinary tokens, so that servers do not strip them),
+the chat template, and how to sample.
 """
 
 from __future__ import annotations

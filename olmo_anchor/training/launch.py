@@ -48,7 +48,7 @@ from olmo_anchor.training.recipes import AnchoredExperimentConfig, Inputs
 if TYPE_CHECKING:
     from olmo_anchor.tokenizer import AnchorTokenizer
 
-__all__ = ["find_checkpoint", "main", "train"]
+__all__ = ["differences", "find_checkpoint", "main", "train"]
 
 Build = Callable[[Inputs], AnchoredExperimentConfig]
 
@@ -304,7 +304,7 @@ def _is_finished(folder: Path, config: AnchoredExperimentConfig, resolved: dict[
     if not (folder / MANIFEST).exists():
         return False
     finished = read_manifest(folder, "run")
-    changed = _differences(finished.extra["config"], _facts(resolved))
+    changed = differences(finished.extra["config"], _facts(resolved))
     inputs = [record["sha256"] for record in finished.inputs]
     if inputs != [record["sha256"] for record in _inputs(config)]:
         changed.append("the data, or the checkpoint it started from")
@@ -316,12 +316,13 @@ def _is_finished(folder: Path, config: AnchoredExperimentConfig, resolved: dict[
     return True
 
 
-def _differences(one: Any, other: Any, path: str = "") -> list[str]:
+def differences(one: Any, other: Any, path: str = "") -> list[str]:
+    """Dotted names of the fields in which two configs, as nested dicts, differ."""
     if isinstance(one, dict) and isinstance(other, dict):
         return [
             name
             for key in sorted({*one, *other})
-            for name in _differences(one.get(key), other.get(key), f"{path}.{key}".lstrip("."))
+            for name in differences(one.get(key), other.get(key), f"{path}.{key}".lstrip("."))
         ]
     return [] if one == other else [path]
 

@@ -16,7 +16,11 @@ from typing import Any
 
 from olmo_core.config import Config
 from olmo_core.data import TokenizerConfig
-from olmo_core.data.composable import ComposableDataLoaderConfig, InstanceSourceConfig
+from olmo_core.data.composable import (
+    ComposableDataLoaderConfig,
+    ConcatAndChunkInstanceSourceConfig,
+    InstanceSourceConfig,
+)
 from olmo_core.distributed.parallel import DataParallelType
 from olmo_core.nn.attention import AttentionBackendName
 from olmo_core.nn.transformer import TransformerBlockType, TransformerConfig
@@ -151,18 +155,21 @@ def experiment(
     max_tokens: int | None = None,
     duration: Duration | None = None,
     group_by_length: bool = False,
+    chunked: bool = False,
     save_interval: int = 250,
     log_interval: int = 50,
 ) -> AnchoredExperimentConfig:
-    """An experiment on padded instances, one document each.
+    """An experiment on a TOKENS_DIR and its overlay.
 
-    :param sequence_length: tokens in an instance; the longest document is best, or longer ones are
-        cut. Only the padding costs.
+    :param sequence_length: tokens in an instance. Instances hold one document each, padded, and a
+        longer document is cut: best is the length of the longest.
     :param rows: instances in a global batch, over all ranks.
     :param annotations: whether the overlay's annotations are laid into the corpus.
-    :param max_tokens: budget of the first epoch, padding not counted.
+    :param max_tokens: budget of an epoch, padding not counted.
     :param duration: default one epoch.
     :param group_by_length: put documents of similar length into one batch.
+    :param chunked: pretraining on long documents: lay them end to end and cut the whole into
+        instances, as OLMo-core does. Not for policies that mask by role.
     """
     tokenizer, loaded, seed = inputs.tokenizer, inputs.anchor_tokenizer, inputs.seed
     save_folder = Path(inputs.save_folder)
@@ -170,23 +177,25 @@ def experiment(
     collator = AnchorCollatorConfig(policy=policy, seed=seed)
     if loaded is not None:
         collator.control = asdict(loaded.control)
-    return AnchoredExperimentConfig(
-        model=model.replace(init_seed=seed),
-        tokenizer=tokenizer,
-        dataset=PaddedInstanceSourceConfig(
-            sources=[
-                InterleavedDocumentSourceConfig(
-                    tokens=inputs.tokens or "",
-                    overlay=inputs.overlay,
-                    annotations=annotations,
-                )
-            ],
+    source = InterleavedDocumentSourceConfig(
+        tokens=inputs.tokens or "", overlay=inputs.overlay, annotations=annotations
+    )
+    dataset: PaddedInstanceSourceConfig | ConcatAndChunkInstanceSourceConfig
+    if chunked:
+        dataset = ConcatAndChunkInstanceSourceConfig([source], sequence_length)
+    else:
+        dataset = PaddedInstanceSourceConfig(
+            sources=[source],
             sequence_length=sequence_length,
             tokenizer=tokenizer,
             max_tokens=max_tokens,
             group_rows=rows if group_by_length else None,
             seed=seed,
-        ),
+        )
+    return AnchoredExperimentConfig(
+        model=model.replace(init_seed=seed),
+        tokenizer=tokenizer,
+        dataset=dataset,
         collator=collator,
         data_loader=ComposableDataLoaderConfig(
             tokenizer=tokenizer,
@@ -218,7 +227,12 @@ def experiment(
             callbacks={
                 "anchor_state": AnchorStateCallback(),
                 "checkpointer": CheckpointerCallback(
-                    save_interval=save_interval, pre_train_checkpoint=False, max_checkpoints=2
+                    save_interval=save_interval,
+                    pre_train_checkpoint=False,
+                    max_checkpoints=2,
+                    # Saved asynchronously, each rank records a metric when its own part is done.
+                    # Ranks then reduce different metrics, and wait for each other for ever.
+                    save_async=False,
                 ),
                 "config_saver": ConfigSaverCallback(),
                 "console_logger": ConsoleLoggerCallback(
@@ -253,7 +267,9 @@ def lay_in_annotations(
 ) -> AnchoredExperimentConfig:
     """The annotated sibling of an experiment: the same but for the annotations and the policy."""
     config = config.copy()
-    assert isinstance(config.dataset, PaddedInstanceSourceConfig)
+    assert isinstance(
+        config.dataset, PaddedInstanceSourceConfig | ConcatAndChunkInstanceSourceConfig
+    )
     for source in config.dataset.sources:
         assert isinstance(source, InterleavedDocumentSourceConfig)
         source.annotations = True

@@ -1,0 +1,107 @@
+"""The recipe files' command line, up to where training would begin."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+
+import pytest
+
+from olmo_anchor.training import launch
+from olmo_anchor.training.recipes import Inputs
+from tests.training.conftest import Corpus
+
+RECIPES = Path(__file__).parents[2] / "train_configs"
+NAMES = sorted(path.stem for path in RECIPES.glob("*.py"))
+
+
+def call(name: str, words: list[str], monkeypatch: pytest.MonkeyPatch) -> int:
+    monkeypatch.syspath_prepend(RECIPES)
+    monkeypatch.setattr(sys, "argv", [f"{name}.py", *words])
+    recipe = importlib.import_module(name)
+    with pytest.raises(SystemExit) as exit:
+        launch.main(recipe.build, recipe.__doc__)
+    assert isinstance(exit.value.code, int)
+    return exit.value.code
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_recipe_dry_runs_without_data(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(name, ["--dry-run"], monkeypatch) == 0
+    assert "unknown without --tokens" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if "base" in name])
+def test_a_dry_run_with_data_tells_tokens_and_steps(
+    name: str,
+    prose: Corpus,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    words = ["--dry-run", "--tokens", str(prose.tokens), "--overlay", str(prose.overlay)]
+    words += ["--save-folder", str(tmp_path / "run")]
+    if "story" in name:
+        words.append("--dataset.max_tokens=null")
+    assert call(name, words, monkeypatch) == 0
+    out = capsys.readouterr().out
+    assert "steps an epoch" in out
+    if "story" in name:
+        assert "batch: 12 instances, 16 steps an epoch" in out
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("pair", ["story_base", "story_sft", "small_base", "small_sft"])
+def test_siblings_differ_in_annotations_and_policy_alone(
+    pair: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(RECIPES)
+    other = "annotated" if "base" in pair else "anchored"
+    one, two = (
+        importlib.import_module(f"{pair}_{arm}")
+        .build(Inputs(None, None, "runs/x", seed=3))
+        .as_config_dict()
+        for arm in ("standard", other)
+    )
+    differences = {"dataset.sources"}
+    if other == "anchored":
+        differences.add("collator.policy")
+    assert set(launch.differences(one, two)) == differences
+    for source in (one, two):
+        del source["dataset"]["sources"][0]["annotations"]
+    assert one["dataset"] == two["dataset"]
+    assert {one[key]["seed"] for key in ("collator", "data_loader")} == {3}
+    assert one["model"]["init_seed"] == 3
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["--train_module.optim.learning_rate=1"], "learning_rate"),
+        (["--trainer.callbacks.nothing.at_all=1"], "no field 'nothing'"),
+        (["--dataset.max_tokens=999999999"], "max_tokens asks for 999,999,999"),
+        (["--overlay", "/nowhere"], "no such folder"),
+        (["--overlay=gs://bucket/overlay"], "olmo-anchor materialise"),
+        (["lr=3"], "not an option: lr=3"),
+    ],
+)
+def test_wrong_calls_are_one_line_and_exit_code_2(
+    words: list[str],
+    reason: str,
+    prose: Corpus,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    given = ["--dry-run", "--tokens", str(prose.tokens), "--overlay", str(prose.overlay)]
+    assert call("story_base_annotated", [*given, *words], monkeypatch) == 2
+    assert reason in capsys.readouterr().err
+
+
+def test_training_needs_data_and_a_folder(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call("story_base_standard", [], monkeypatch) == 2
+    assert "--tokens is needed" in capsys.readouterr().err

@@ -1,0 +1,123 @@
+"""Real runs of a tiny model through the recipe files' own command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.training.conftest import Corpus
+
+pytestmark = pytest.mark.slow
+
+RECIPES = Path(__file__).parents[2] / "train_configs"
+TINY = (
+    *("--model.n_layers=1", "--dataset.max_tokens=null"),
+    *("--trainer.metrics_collect_interval=4", "--trainer.callbacks.checkpointer.save_interval=5"),
+)
+STOP = "--trainer.hard_stop={value: 7, unit: steps}"
+
+
+def launch(
+    name: str, corpus: Corpus, folder: Path, *overrides: str, processes: int = 1
+) -> subprocess.CompletedProcess[str]:
+    program: Sequence[str] = [sys.executable]
+    if processes > 1:
+        program = [
+            *(sys.executable, "-m", "torch.distributed.run", "--standalone"),
+            f"--nproc-per-node={processes}",
+        ]
+    return subprocess.run(
+        [
+            *program,
+            str(RECIPES / f"{name}.py"),
+            *("--tokens", str(corpus.tokens), "--overlay", str(corpus.overlay)),
+            *("--save-folder", str(folder)),
+            *TINY,
+            *overrides,
+        ],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+    )
+
+
+def losses(folder: Path) -> dict[int, float]:
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return {line["step"]: line["train/CE loss"] for line in lines}
+
+
+@pytest.fixture(scope="module")
+def base(prose: Corpus, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An uninterrupted run of 16 steps."""
+    folder = tmp_path_factory.mktemp("runs") / "base"
+    done = launch("story_base_annotated", prose, folder)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_stopped_and_resumed_gives_the_same_losses(
+    base: Path, prose: Corpus, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    assert launch("story_base_annotated", prose, folder, STOP).returncode == 0
+    assert not (folder / "manifest.json").exists()
+    assert max(losses(folder)) == 7
+    assert launch("story_base_annotated", prose, folder).returncode == 0
+    assert losses(folder) == losses(base)
+    assert len(losses(base)) == 16
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert (manifest["kind"], manifest["counts"]["steps"]) == ("run", 16)
+    assert (folder / manifest["extra"]["checkpoint"] / "model_and_optim").is_dir()
+
+
+def test_a_finished_run_is_recognised_and_not_mixed_with_another(
+    base: Path, prose: Corpus, tmp_path: Path
+) -> None:
+    before = sorted(path.name for path in base.iterdir())
+    again = launch("story_base_annotated", prose, base)
+    assert (again.returncode, again.stdout.count("finished already")) == (0, 1)
+    other = launch("story_base_annotated", prose, base, "--train_module.optim.lr=1e-4")
+    assert other.returncode == 2
+    assert "differs in train_module.optim.lr" in other.stderr
+    assert "Traceback" not in other.stderr
+    assert sorted(path.name for path in base.iterdir()) == before
+
+
+def test_another_policy_on_resume_is_refused(prose: Corpus, tmp_path: Path) -> None:
+    assert launch("story_base_annotated", prose, tmp_path / "run", STOP).returncode == 0
+    other = launch("story_base_annotated", prose, tmp_path / "run", "--collator.policy=anchored")
+    assert other.returncode == 2
+    assert "policy was 'full', now 'anchored'" in other.stderr
+    data = launch("story_base_standard", prose, tmp_path / "run")
+    assert data.returncode == 2
+    assert "other data" in data.stderr
+
+
+def test_two_ranks_with_sharded_parameters_resume_too(prose: Corpus, tmp_path: Path) -> None:
+    whole, halves = tmp_path / "whole", tmp_path / "halves"
+    done = launch("story_base_annotated", prose, whole, processes=2)
+    assert done.returncode == 0, done.stderr
+    assert launch("story_base_annotated", prose, halves, STOP, processes=2).returncode == 0
+    assert launch("story_base_annotated", prose, halves, processes=2).returncode == 0
+    assert losses(halves) == losses(whole)
+    assert len(losses(whole)) == 16
+
+
+def test_sft_begins_with_the_weights_of_a_run_alone(
+    base: Path, chat: Corpus, prose: Corpus, tmp_path: Path
+) -> None:
+    overrides = ("--load-path", str(base), "--trainer.max_duration.value=4")
+    loaded = launch("story_sft_anchored", chat, tmp_path / "a", *overrides)
+    assert loaded.returncode == 0, loaded.stderr
+    fresh = launch("story_sft_anchored", chat, tmp_path / "b", overrides[-1])
+    assert fresh.returncode == 0, fresh.stderr
+    assert losses(tmp_path / "a")[1] < losses(tmp_path / "b")[1] - 1
+    missing = launch("story_sft_anchored", chat, tmp_path / "c", "--load-path", str(prose.tokens))
+    assert missing.returncode == 2
+    assert "no checkpoint there" in missing.stderr
