@@ -1,102 +1,107 @@
 """The demo's comparison on a user's own documents and conversations.
 
-Small models, annotated by the ``keyword`` annotator (no language model). Requests are the first
-user turns of the conversations; a judge without truth labels each answer with its own leading
-keyphrase.
+Small models, annotated by the ``keyword`` annotator (no language model). Some conversations are
+held out of the SFT: every model answers their requests several times, and the answers are compared
+with one another.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import orjson
 
+from olmo_anchor.corpus.documents import BadRecord, parse_conversation, read_records
 from olmo_anchor.errors import InputError
-from olmo_anchor.evaluation.judge import Verdict
 from olmo_anchor.manifest import atomic_write
 from olmo_anchor.study.stages import REPOSITORY, Material
 
-__all__ = ["keywords", "own_files", "write_requests"]
+__all__ = ["own_files", "split_conversations"]
 
-REQUESTS = 50
-"""Different requests that each model answers."""
-SAMPLES = 6
+HELD_OUT = 24
+"""Conversations whose requests the models answer."""
+SAMPLES = 8
 """Answers to each."""
+MAX_LENGTH = 448
+"""Tokens of a conversation: leaves room for its annotation in the recipe's sequences of 512."""
 
 
 def own_files(root: Path, corpus: Path, sft: Path, tokenizer: str) -> Material:
-    """The material of ``--corpus`` and ``--sft``; writes the requests to ``root``.
+    """The material of ``--corpus`` and ``--sft``; writes conversations and prompts to ``root``.
 
-    :raises InputError: when a file is missing, or ``sft`` has no conversation.
+    :raises InputError: when a file is missing, or ``sft`` has too few conversations.
     """
     for path in (corpus, sft):
         if not path.is_file():
             raise InputError(f"{path}: no such file")
+    conversations, *prompts = split_conversations(root, sft)
     annotate = ("--annotator", "keyword")
     return Material(
         documents=corpus.resolve(),
-        conversations=sft.resolve(),
+        conversations=conversations,
         tokenizer=tokenizer,
         annotate=(annotate, annotate),
-        prompts=write_requests(root, sft),
+        prompts=(prompts[0], prompts[1]),
         recipes="small",
-        suite=REPOSITORY / "evals" / "own_files.yaml",
+        suite=REPOSITORY / "evals" / "open_text.yaml",
         sampling=("--num-samples", str(SAMPLES), "--max-tokens", "160"),
-        tokenize_chat=("--max-length", "192"),
+        tokenize_chat=("--max-length", str(MAX_LENGTH)),
     )
 
 
-def write_requests(root: Path, sft: Path) -> tuple[Path, Path]:
-    """Write the first user turns as raw prompts for bases, and as messages for SFT models."""
-    from olmo_anchor.corpus.documents import BadRecord, parse_conversation, read_records
+def split_conversations(root: Path, sft: Path) -> tuple[Path, Path, Path]:
+    """Hold :data:`HELD_OUT` conversations out, chosen by a hash of their request.
 
-    asked: dict[str, None] = {}
-    for line in read_records(sft):
-        try:
-            messages = parse_conversation(line.raw).messages
-        except BadRecord:
-            continue  # `tokenize` counts and keeps what cannot be used
-        for text in [m["content"] for m in messages if m["role"] == "user"][:1]:
-            asked.setdefault(text)
-        if len(asked) == REQUESTS:
-            break
-    if not asked:
-        raise InputError(f'{sft}: no conversation: a line is {{"id", "messages": [...]}}')
-    paths = root / "prompts_base.jsonl", root / "prompts_chat.jsonl"
-    for path, chat in zip(paths, (False, True), strict=True):
-        with atomic_write(path) as file:
-            for i, text in enumerate(asked):
-                said: dict[str, Any] = {"prompt": f"{text}\n\n"}
-                if chat:
-                    said = {"messages": [{"role": "user", "content": text}]}
-                record = {"id": f"request-{i:03}", **said, "kind": "open"}
-                file.write(orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE))
-    return paths
-
-
-class _Keywords:
-    """Labels an answer with the first keyphrase, the language and the sentiment that it shows.
-
-    An answer without a keyphrase is not valid. There is no style to look for.
+    :returns: the paths of the conversations that are left, as they stand in ``sft``; of the
+    held-out requests as raw prompts for base models; and of the same as messages for SFT models.
+    :raises InputError: when fewer than ten times as many have a user turn.
     """
+    asked: dict[str, str] = {}
+    for line in read_records(sft):
+        if (request := _request(line.raw)) is not None:
+            asked.setdefault(hashlib.sha256(request.encode()).hexdigest(), request)
+    if len(asked) < 10 * HELD_OUT:
+        raise InputError(
+            f"{sft}: has {len(asked)} different conversations with a user turn; the demo holds "
+            f"{HELD_OUT} out and wants at least {10 * HELD_OUT}"
+        )
+    chosen = {asked[digest] for digest in sorted(asked)[:HELD_OUT]}
+    # Lines that cannot be read stay: `tokenize` counts and keeps them.
+    left = (line.raw for line in read_records(sft) if _request(line.raw) not in chosen)
+    requests = [request for request in asked.values() if request in chosen]
+    return (
+        _write(root / "sft_conversations.jsonl", left),
+        _write(
+            root / "prompts_base.jsonl",
+            (_prompt(i, {"prompt": f"{text}\n\n"}) for i, text in enumerate(requests)),
+        ),
+        _write(
+            root / "prompts_chat.jsonl",
+            (
+                _prompt(i, {"messages": [{"role": "user", "content": text}]})
+                for i, text in enumerate(requests)
+            ),
+        ),
+    )
 
-    name = "keywords"
-    values: Mapping[str, Sequence[str]] = {"topic": (), "language": (), "sentiment": ()}
 
-    def __call__(self, response: str) -> Verdict:
-        from olmo_anchor.annotate.base import Chunk
-        from olmo_anchor.annotate.keyword import KeywordAnnotator
-        from olmo_anchor.annotation import Annotation
-
-        chunk = Chunk(part=0, doc=0, id=None, chunk=0, text=response, context=response)
-        (found,) = KeywordAnnotator().annotate([chunk])
-        assert isinstance(found, Annotation)
-        labels = {what: next(iter(found.get(what)), None) for what in self.values}
-        valid = labels["topic"] is not None
-        reasons = {} if valid else {"valid": "no keyphrase"}
-        return Verdict(labels, valid, styled=False, reasons=reasons)
+def _request(raw: bytes) -> str | None:
+    """The first user turn of a conversation; None where there is none."""
+    try:
+        messages = parse_conversation(raw).messages
+    except BadRecord:
+        return None
+    return next((m["content"] for m in messages if m["role"] == "user"), None)
 
 
-keywords = _Keywords()
+def _prompt(number: int, said: dict[str, Any]) -> bytes:
+    return orjson.dumps({"id": f"request-{number:03}", **said, "kind": "open"})
+
+
+def _write(path: Path, lines: Iterable[bytes]) -> Path:
+    with atomic_write(path) as file:
+        file.writelines(line.rstrip(b"\r\n") + b"\n" for line in lines)
+    return path

@@ -8,9 +8,11 @@ import orjson
 import pytest
 
 from olmo_anchor.errors import InputError
-from olmo_anchor.study.corpus import REQUESTS, keywords, own_files, write_requests
+from olmo_anchor.study.corpus import HELD_OUT, own_files, split_conversations
 from olmo_anchor.study.demo import DemoConfig
 from olmo_anchor.study.stages import comparison
+
+ENOUGH = 10 * HELD_OUT
 
 
 def conversations(path: Path, count: int) -> Path:
@@ -22,28 +24,39 @@ def conversations(path: Path, count: int) -> Path:
     return path
 
 
-def test_requests_are_the_first_user_turns_each_once(tmp_path: Path) -> None:
-    base, chat = write_requests(tmp_path, conversations(tmp_path / "sft.jsonl", 3))
-    raw = [orjson.loads(line) for line in base.read_bytes().splitlines()]
-    assert [record["prompt"] for record in raw] == ["Ask 0?\n\n", "Ask 1?\n\n", "Ask 2?\n\n"]
+def test_what_is_asked_is_held_out_of_training(tmp_path: Path) -> None:
+    left, base, chat = split_conversations(tmp_path, conversations(tmp_path / "s.jsonl", ENOUGH))
+    raw = [orjson.loads(line)["prompt"] for line in base.read_bytes().splitlines()]
     turns = [orjson.loads(line)["messages"] for line in chat.read_bytes().splitlines()]
-    assert turns[1] == [{"role": "user", "content": "Ask 1?"}]
+    assert len(set(raw)) == HELD_OUT
+    assert [f"{messages[0]['content']}\n\n" for messages in turns] == raw
+    bad, *lines = left.read_bytes().splitlines()
+    assert bad == b"not json"
+    trained = {orjson.loads(line)["messages"][0]["content"] for line in lines}
+    assert len(trained) == ENOUGH - HELD_OUT
+    assert not trained & {prompt.strip() for prompt in raw}
 
 
-def test_not_more_requests_than_needed(tmp_path: Path) -> None:
-    base, _ = write_requests(tmp_path, conversations(tmp_path / "sft.jsonl", REQUESTS + 5))
-    assert len(base.read_bytes().splitlines()) == REQUESTS
+def test_the_choice_does_not_depend_on_the_order(tmp_path: Path) -> None:
+    path = conversations(tmp_path / "s.jsonl", ENOUGH)
+    first = split_conversations(tmp_path / "a", path)[1].read_text()
+    path.write_bytes(b"\n".join(reversed(path.read_bytes().splitlines())))
+    second = split_conversations(tmp_path / "b", path)[1].read_text()
+
+    def prompts(text: str) -> set[str]:
+        return {orjson.loads(line)["prompt"] for line in text.splitlines()}
+
+    assert prompts(first) == prompts(second)
 
 
-def test_a_file_without_a_conversation_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "sft.jsonl"
-    path.write_text('{"text": "a document"}\n')
-    with pytest.raises(InputError, match="no conversation"):
-        write_requests(tmp_path, path)
+def test_too_few_conversations_are_refused(tmp_path: Path) -> None:
+    path = conversations(tmp_path / "sft.jsonl", ENOUGH - 1)
+    with pytest.raises(InputError, match=f"at least {ENOUGH}"):
+        split_conversations(tmp_path, path)
 
 
 def test_missing_files_are_named_before_anything_runs(tmp_path: Path) -> None:
-    sft = conversations(tmp_path / "sft.jsonl", 3)
+    sft = conversations(tmp_path / "sft.jsonl", ENOUGH)
     with pytest.raises(InputError, match="no-such"):
         own_files(tmp_path / "out", tmp_path / "no-such", sft, "tokenizer.json")
     with pytest.raises(InputError, match="belong together"):
@@ -52,22 +65,10 @@ def test_missing_files_are_named_before_anything_runs(tmp_path: Path) -> None:
 
 
 def test_the_same_stages_with_other_files(tmp_path: Path) -> None:
-    sft = conversations(tmp_path / "sft.jsonl", 3)
+    sft = conversations(tmp_path / "sft.jsonl", ENOUGH)
     material = own_files(tmp_path, sft, sft, "tokenizer.json")
     stages = {stage.name: stage.argv for stage in comparison(tmp_path, 0, material)}
     assert "world" not in stages
     assert "keyword" in stages["annotations"]
+    assert str(tmp_path / "sft_conversations.jsonl") in stages["sft_tokens"]
     assert any(word.endswith("small_sft_anchored.py") for word in stages["sft_anchored"])
-
-
-def test_an_answer_is_labelled_by_its_keyphrase() -> None:
-    pytest.importorskip("yake")
-    found = keywords(
-        "The lighthouse keeper climbed the lighthouse stairs. The lighthouse lamp was out, and the "
-        "keeper was wonderfully happy to light the lamp again."
-    )
-    assert found.valid
-    assert found.labels["language"] == "English"
-    assert "lighthouse" in (found.labels["topic"] or "").lower()
-    nothing = keywords("")
-    assert (nothing.valid, nothing.reasons) == (False, {"valid": "no keyphrase"})
