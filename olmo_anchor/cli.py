@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -452,7 +453,9 @@ def world(out: Path, seed: int, documents: int | None, overwrite: bool) -> None:
     from olmo_anchor.study.files import write_world
     from olmo_anchor.study.world import WorldConfig
 
-    config = WorldConfig(seed=seed, **({"documents": documents} if documents else {}))
+    config = WorldConfig(seed=seed)
+    if documents is not None:
+        config = replace(config, documents=documents)
     counts = write_world(out, config, overwrite=overwrite).counts
     click.echo(f"{out}: " + ", ".join(f"{n:,} {what}" for what, n in counts.items()))
 
@@ -462,7 +465,13 @@ def world(out: Path, seed: int, documents: int | None, overwrite: bool) -> None:
     "--out", type=DIRECTORY, default=Path("runs/demo"), show_default=True, help="Where it all goes."
 )
 @click.option("--seed", "seeds", type=int, multiple=True, help="Repeat for more.  [default: 0]")
-@click.option("--engine", type=click.Choice(["hf", "vllm"]), default="hf", show_default=True)
+@click.option(
+    "--engine",
+    type=click.Choice(["hf", "vllm"]),
+    default="hf",
+    show_default=True,
+    help="What samples: transformers, or vLLM (make install-vllm).",
+)
 @click.option("--documents", type=click.IntRange(min=1), help="A smaller world, for a quick look.")
 @click.option("--corpus", type=FILE, help="Your own documents (JSONL) in the place of the world.")
 @click.option("--sft", type=FILE, help="Your own conversations (JSONL); needs --corpus.")

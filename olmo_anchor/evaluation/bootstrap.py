@@ -51,7 +51,9 @@ def unseen_distribution(counts: ArrayLike) -> NDArray[np.float64]:
     # Chao1, with its form for no doubletons
     unseen = (n - 1) / n * (once**2 / (2 * twice) if twice else once * (once - 1) / 2)
     fade = (1 - shares) ** n
-    kept = shares * (1 - missing / (shares * fade).sum() * fade)
+    fading = (shares * fade).sum()
+    # A lone label has nothing rarer beside it: it gives up what is missing by itself.
+    kept = shares * (1 - (missing / fading * fade if fading > 0 else missing))
     many = max(int(np.ceil(unseen)), 1)
     whole = np.concatenate((np.clip(kept, 0, None), np.full(many, missing / many)))
     return np.asarray(whole / whole.sum())
