@@ -42,9 +42,9 @@ def _texts() -> Iterable[str]:
     """Every piece of text that the world can write, with its slots empty."""
     middles = (*wording.MIDDLES, *wording.PAUSES)
     frames = (*wording.WELCOMES, *wording.TURNS, *middles, *wording.ENDINGS)
-    for frame in (*frames, wording.STYLE_CLOSE):
+    for frame in (*frames, *wording.CLOSINGS, wording.STYLE_CLOSE):
         bare = frame
-        for slot in ("{N}", "{P}", "{K}", "{L}"):
+        for slot in ("{N}", "{P}", "{K}", "{L}", "{S}"):
             bare = bare.replace(slot, " ")
         yield bare
     yield wording.STYLE_OPEN
