@@ -16,7 +16,7 @@ import orjson
 
 from olmo_anchor.errors import InputError, WorkFailed
 
-__all__ = ["Journal", "Rejects", "check_rejected"]
+__all__ = ["Journal", "Rejects", "check_rejected", "default_share"]
 
 
 class Journal:
@@ -119,11 +119,21 @@ class Rejects:
             self._journal.close()
 
 
-def check_rejected(rejects: Rejects, total: int, max_share: float) -> None:
+def default_share(total: int) -> float:
+    """The share of ``total`` records that may be rejected: 1 %, or 10 where that is more.
+
+    So a small file does not fail over one bad record; over half of the records is always too many.
+    """
+    return min(0.5, max(0.01, 10 / max(total, 1)))
+
+
+def check_rejected(rejects: Rejects, total: int, max_share: float | None = None) -> None:
     """Fail when more than ``max_share`` of ``total`` records were rejected (rule 6).
 
+    :param max_share: without one, :func:`default_share`.
     :raises WorkFailed: naming the most common reason and the file that holds them all.
     """
+    max_share = default_share(total) if max_share is None else max_share
     if rejects.count > max_share * total:
         reason, times = rejects.reasons.most_common(1)[0]
         raise WorkFailed(

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from olmo_anchor.errors import InputError, WorkFailed
-from olmo_anchor.journal import Journal, Rejects, check_rejected
+from olmo_anchor.journal import Journal, Rejects, check_rejected, default_share
 
 
 @given(st.integers(0, 200))
@@ -55,3 +55,18 @@ def test_too_many_rejects_fail_the_work_with_the_reason(tmp_path: Path) -> None:
     check_rejected(rejects, 100, 0.01)
     with pytest.raises(WorkFailed, match=r"1 of 99 .* 1\.0%.*empty text.*--max-rejected"):
         check_rejected(rejects, 99, 0.01)
+
+
+@pytest.mark.parametrize(
+    ("total", "allowed"), [(0, 0), (1, 0), (2, 1), (3, 1), (20, 10), (1000, 10), (5000, 50)]
+)
+def test_small_files_do_not_fail_over_a_few_records(total: int, allowed: int) -> None:
+    assert int(default_share(total) * total) == allowed
+
+
+def test_one_bad_record_of_twenty_goes_through(tmp_path: Path) -> None:
+    rejects = Rejects(tmp_path / "rejected.jsonl")
+    rejects.add("empty text", line=3)
+    check_rejected(rejects, 20)
+    with pytest.raises(WorkFailed, match=r"1 of 1 .* 50\.0%"):
+        check_rejected(rejects, 1)

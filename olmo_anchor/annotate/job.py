@@ -58,7 +58,8 @@ class AnnotateConfig:
     :param min_chunk_tokens: shorter chunks are joined to the next.
     :param workers: processes, for annotators that can use them.
     :param limit: only the first documents.
-    :param max_rejected: the share of chunks above which the work fails.
+    :param max_rejected: the share of annotations above which the work fails; without one,
+        :func:`~olmo_anchor.journal.default_share`.
     """
 
     tokens: Path
@@ -69,7 +70,7 @@ class AnnotateConfig:
     min_chunk_tokens: int = 0
     workers: int = 1
     limit: int | None = None
-    max_rejected: float = 0.01
+    max_rejected: float | None = None
     overwrite: bool = False
     resume: bool = False
 

@@ -77,7 +77,8 @@ class OverlayConfig:
 
     :param schema: a YAML or JSON file; without one the annotations' own schema holds, or the
         paper's.
-    :param max_rejected: the share of records above which the work fails.
+    :param max_rejected: the share of records above which the work fails; without one,
+        :func:`~olmo_anchor.journal.default_share`.
     """
 
     tokens: Path
@@ -85,7 +86,7 @@ class OverlayConfig:
     out: Path
     schema: Path | None = None
     max_annotation_tokens: int = MAX_ANNOTATION_TOKENS
-    max_rejected: float = 0.01
+    max_rejected: float | None = None
     overwrite: bool = False
     resume: bool = False
 

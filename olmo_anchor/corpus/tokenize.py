@@ -44,7 +44,6 @@ from olmo_anchor.tokenizer import AnchorTokenizer
 __all__ = ["TokenizeConfig", "summary"]
 
 _PART_BYTES = 1 << 30
-_MAX_REJECTED, _FEW_REJECTED = 0.01, 10
 _REJECTED = "rejected.jsonl"
 
 
@@ -62,8 +61,8 @@ class TokenizeConfig:
     :param workers: processes that encode.
     :param limit: use only the first records, after shuffling.
     :param shuffle_seed: shuffle the records; they are held in memory then.
-    :param max_rejected: fail when a larger share of the records is rejected; by default 1 %, or 10
-        records where that is more.
+    :param max_rejected: fail when a larger share of the records is rejected; without one,
+        :func:`~olmo_anchor.journal.default_share`.
     """
 
     inputs: tuple[Path, ...]
@@ -161,8 +160,7 @@ class TokenizeConfig:
         if not journal.parts:
             reason = rejects.reasons.most_common(1)[0][0]
             raise WorkFailed(f"{self.out}: all {total} records were rejected, mostly: {reason}")
-        share = max(_MAX_REJECTED, _FEW_REJECTED / total)
-        check_rejected(rejects, total, share if self.max_rejected is None else self.max_rejected)
+        check_rejected(rejects, total, self.max_rejected)
         parts = [{k: v for k, v in part.items() if k != "state"} for part in journal.parts]
         manifest = self._manifest(tokenizer, inputs, identity, state, parts, rejects, total)
         manifest.seconds = round(time.monotonic() - started, 3)

@@ -53,7 +53,8 @@ class GenerateConfig:
     :param engine: ``"hf"``, ``"vllm"`` or ``None``: vLLM where it is installed.
     :param batch_size: samples made at a time; has no influence on them.
     :param stop: a response is cut before the first of these texts.
-    :param max_rejected: the share of prompts that may be unusable.
+    :param max_rejected: the share of prompts that may be unusable; without one,
+        :func:`~olmo_anchor.journal.default_share`.
     """
 
     model: Path
@@ -68,7 +69,7 @@ class GenerateConfig:
     annotation: AnnotationMode = "sample"
     stop: tuple[str, ...] = ()
     batch_size: int | None = None
-    max_rejected: float = 0.01
+    max_rejected: float | None = None
     overwrite: bool = False
     resume: bool = False
 

@@ -238,10 +238,10 @@ def test_unusable_prompts_are_counted_and_too_many_stop_the_work(
     bad = {"id": "long", "prompt": "The cat " * 100}
     prompts = write_prompts(tmp_path / "p.jsonl", [*PROMPTS, bad])
     out = tmp_path / "out.jsonl"
-    error = fails(story_model, prompts, out)
+    error = fails(story_model, prompts, out, "--max-rejected", "0.2")
     assert error.exit_code == 1
     assert not out.exists()
-    result = generate(story_model, prompts, out, "--max-rejected", "0.5")
+    result = generate(story_model, prompts, out)
     assert "1 prompts rejected" in result.output
     [rejected] = read(tmp_path / "out.rejected.jsonl")
     assert rejected["line"] == 4
