@@ -7,8 +7,6 @@ the chat template, and how to sample.
 
 from __future__ import annotations
 
-import contextlib
-import io
 import logging
 import time
 import warnings
@@ -69,7 +67,7 @@ class ExportConfig:
         max_length = self.max_length or int(config["train_module"]["max_sequence_length"])
         prepare_output(self.out, overwrite=self.overwrite)
         _convert(checkpoint, self.out, config["model"], tokenizer, max_length)
-        _write_tokenizer(self.out, tokenizer)
+        _write_tokenizer(self.out, tokenizer, max_length)
         _write_generation_config(self.out, tokenizer)
         run = checkpoint.parent / MANIFEST
         manifest = Manifest(
@@ -116,52 +114,64 @@ def _read_config(checkpoint: Path) -> dict[str, Any]:
 
 
 def _convert(
-    checkpoint: Path, out: Path, model: dict[str, Any], tokenizer: AnchorTokenizer, max_length: int
+    checkpoint: Path, out: Path, config: dict[str, Any], tokenizer: AnchorTokenizer, max_length: int
 ) -> None:
+    """What ``convert_checkpoint_to_hf`` does, without its export of the tokenizer (it refuses one
+    whose end-of-text or pad is not marked special)."""
     import torch
-    from olmo_core.nn.hf.convert_checkpoint import convert_checkpoint_to_hf
+    from olmo_core.distributed.checkpoint import load_model_and_optim_state
+    from olmo_core.nn.hf import save_hf_model
+    from olmo_core.nn.hf.convert_checkpoint import validate_conversion
+    from olmo_core.nn.transformer import TransformerConfig
+    from transformers import AutoConfig
     from transformers.utils.logging import disable_progress_bar
 
     disable_progress_bar()  # type: ignore[no-untyped-call]
-    # The converter reads the tokenizer from a folder, and wants its length to be exactly this.
-    tokenizer.save(out)
-    facts = {
-        "vocab_size": tokenizer.vocab_size,
-        "eos_token_id": tokenizer.control.end_of_text,
-        "pad_token_id": tokenizer.pad_id,
-    }
-    try:
-        # It prints the model's config, and draws the ids of the check batch at random.
-        with (
-            contextlib.redirect_stdout(io.StringIO()),
-            warnings.catch_warnings(action="ignore"),
-            torch.random.fork_rng(devices=[]),
-        ):
-            torch.manual_seed(0)
-            convert_checkpoint_to_hf(
-                checkpoint,
-                out,
-                model,
-                facts,
-                tokenizer_id=str(out),
-                max_sequence_length=max_length,
-                validate=True,
-            )
-    except AssertionError as error:
-        reason = " ".join(str(error).split())
-        raise WorkFailed(
-            f"{out}: the converted model's logits differ from those of {checkpoint} by more than "
-            f"{LOGITS_TOLERANCE}: {reason}"
-        ) from None
+    vocab_size = tokenizer.vocab_size
+    model = TransformerConfig.from_dict(_on_cpu(config)).build(init_device="cpu")
+    with warnings.catch_warnings(action="ignore"), torch.random.fork_rng(devices=[]):
+        load_model_and_optim_state(checkpoint / "model_and_optim", model)
+        save_hf_model(out, model.state_dict(), model, vocab_size=vocab_size, save_overwrite=True)
+        saved = AutoConfig.from_pretrained(out)
+        saved.max_position_embeddings = max_length
+        saved.eos_token_id, saved.pad_token_id = tokenizer.control.end_of_text, tokenizer.pad_id
+        saved.save_pretrained(out)
+        torch.manual_seed(0)  # the check batch is drawn at random
+        try:
+            validate_conversion(out, model, vocab_size)
+        except AssertionError as error:
+            reason = " ".join(str(error).split())
+            raise WorkFailed(
+                f"{out}: the converted model's logits differ from those of {checkpoint} by more "
+                f"than {LOGITS_TOLERANCE}: {reason}"
+            ) from None
 
 
-def _write_tokenizer(out: Path, tokenizer: AnchorTokenizer) -> None:
+def _on_cpu(value: Any) -> Any:
+    """A model's config with the attention backend that every machine has."""
+    if isinstance(value, dict):
+        on_cpu = {key: _on_cpu(item) for key, item in value.items()}
+        if str(value.get("_CLASS_", "")).endswith("AttentionConfig"):
+            on_cpu |= {"backend": "torch", "use_flash": None}
+        return on_cpu
+    return [_on_cpu(item) for item in value] if isinstance(value, list) else value
+
+
+def _write_tokenizer(out: Path, tokenizer: AnchorTokenizer, max_length: int) -> None:
     """The tokenizer as it was trained with, byte for byte, and the chat template."""
     from transformers import AutoTokenizer
 
-    # The converter's copy differs by an empty post-processor, its audit is of that copy.
-    (out / "tokenizer-export-audit.json").unlink(missing_ok=True)
     tokenizer.save(out)
+    write_json(
+        out / "tokenizer_config.json",
+        {
+            "tokenizer_class": "PreTrainedTokenizerFast",
+            "eos_token": tokenizer.end_of_text,
+            "pad_token": tokenizer.pad,
+            "model_max_length": max_length,
+            "clean_up_tokenization_spaces": False,
+        },
+    )
     if _TURN_END in tokenizer.control_strings:
         (out / "chat_template.jinja").write_text(chat_template(tokenizer), encoding="utf-8")
     loaded = AutoTokenizer.from_pretrained(out, local_files_only=True)
@@ -172,6 +182,13 @@ def _write_tokenizer(out: Path, tokenizer: AnchorTokenizer) -> None:
             f"takes delimiters for special tokens ({', '.join(sorted(special)) or 'none'}): "
             "servers would strip them; make them ordinary (special: false) in tokenizer.json"
         )
+    for text in _PROBES:
+        ids = loaded(text, add_special_tokens=False)["input_ids"]
+        if ids != tokenizer.encode(text):
+            raise WorkFailed(f"{out}: transformers tokenises {text!r} in another way than training")
+
+
+_PROBES = ("The cat sat.\n\nOnce upon a time", " 1234567 + 89 = é 中文", "topic:a b\n\tx")
 
 
 def _write_generation_config(out: Path, tokenizer: AnchorTokenizer) -> None:

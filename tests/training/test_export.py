@@ -102,15 +102,15 @@ def test_generation_config_samples_plainly_and_stops_at_the_end(
 def test_a_converter_that_changes_logits_fails_the_export(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from olmo_core.nn.hf import convert_checkpoint
+    from olmo_core.nn import hf
 
-    save = convert_checkpoint.save_hf_model
+    save = hf.save_hf_model
 
     def spoilt(path: Path, state: dict[str, torch.Tensor], *rest: object, **more: object) -> None:
         state["lm_head.w_out.weight"] = state["lm_head.w_out.weight"] + 0.01
         save(path, state, *rest, **more)
 
-    monkeypatch.setattr(convert_checkpoint, "save_hf_model", spoilt)
+    monkeypatch.setattr(hf, "save_hf_model", spoilt)
     with pytest.raises(WorkFailed, match="logits differ"):
         ExportConfig(checkpoint=run, out=tmp_path / "hf").run()
     assert not (tmp_path / "hf" / "manifest.json").exists()
