@@ -16,6 +16,12 @@ __all__ = ["cli", "main"]
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 DIRECTORY = click.Path(path_type=Path)
+MAX_REJECTED = click.option(
+    "--max-rejected",
+    type=click.FloatRange(0, 1),
+    help="Fail when a larger share of the records cannot be used.  [default: 0.01, or 10 records "
+    "where that is more, but no more than half]",
+)
 FILE = click.Path(path_type=Path, dir_okay=False)
 
 
@@ -24,7 +30,7 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 def cli() -> None:
     """Annotation-anchored training on OLMo-core: post-train a model without narrowing what it says.
 
-    The stages, in order: tokenize, annotate, overlay, (inspect), train with torchrun
+    The stages, in order: tokenize (or adopt), annotate, overlay, (inspect), train with torchrun
     train_configs/NAME.py, export, generate, evaluate, report.
     """
 
@@ -66,12 +72,7 @@ def cli() -> None:
 @click.option(
     "--shuffle-seed", type=int, help="Shuffle the records, which are then held in memory."
 )
-@click.option(
-    "--max-rejected",
-    type=click.FloatRange(0, 1),
-    help="Fail when a larger share of the records cannot be used. "
-    "[default: 0.01, or 10 records where that is more]",
-)
+@MAX_REJECTED
 @click.option("--overwrite", is_flag=True, help="Replace an existing output folder.")
 @click.option("--resume", is_flag=True, help="Go on after the last finished part.")
 @click.option("--dry-run", is_flag=True, help="Check the inputs, say what would be done, stop.")
@@ -100,6 +101,61 @@ def tokenize(inputs: tuple[Path, ...], out: Path, dry_run: bool, **options: Any)
 
 
 @cli.command()
+@click.argument("inputs", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--tokenizer",
+    required=True,
+    help="What made the tokens: a tokenizer.json, a folder that holds one, or a hub id.",
+)
+@click.option("--out", required=True, type=DIRECTORY, help="The TOKENS_DIR to write.")
+@click.option(
+    "--masks",
+    metavar="GLOB",
+    help="The label masks, one for each token file in the order of their names (in quotes).  "
+    "[default: labels_mask_X.npy beside token_ids_X.npy]",
+)
+@click.option(
+    "--dtype",
+    type=click.Choice(["uint16", "uint32"]),
+    help="Of the ids.  [default: the smallest that holds the vocabulary, as OLMo-core has it]",
+)
+@click.option(
+    "--bounds",
+    type=click.Choice(["csv", "end-of-text"]),
+    default="csv",
+    show_default=True,
+    help="csv: the .csv.gz beside a token file tells its documents, and must agree with the "
+    "end-of-text tokens. end-of-text: these alone do, as for OLMo-core.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace an existing output folder.")
+@click.option("--dry-run", is_flag=True, help="Say what is taken for what, and stop.")
+def adopt(inputs: tuple[Path, ...], out: Path, dry_run: bool, **options: Any) -> None:
+    """Take token files that were made elsewhere as they are.
+
+    Reads headerless .npy files, or folders of them: what dolma tokens writes (part-0-00000.npy,
+    part-0-00000.csv.gz), what open-instruct's SFT converter writes (token_ids_part_0000.npy,
+    labels_mask_part_0000.npy, token_ids_part_0000.csv.gz), Ai2's published memmaps. Every token is
+    read once: ids beyond the vocabulary, annotation delimiters and document bounds that disagree
+    with the end-of-text tokens are refused.
+
+    Copies nothing. Writes tokenizer/, a .csv.gz for token files that have none, and, last,
+    manifest.json, which names the token files where they lie. Then go on as after tokenize: with
+    label masks every trained turn of a conversation is a chunk, and training keeps the last one.
+
+    \b
+    Examples:
+      olmo-anchor adopt /data/dolma/books --tokenizer allenai/dolma2-tokenizer --out tokens/books
+      olmo-anchor adopt /data/tulu3 --tokenizer /data/tulu3/tokenizer --out tokens/sft
+      olmo-anchor adopt ids/*.npy --masks "masks/*.npy" --dtype uint32 \\
+          --tokenizer tokenizer.json --out tokens/mine --dry-run
+    """
+    from olmo_anchor.corpus.adopt import AdoptConfig, summary
+
+    config = AdoptConfig(inputs=inputs, out=out, **options)
+    click.echo("\n".join(config.plan()) if dry_run else summary(config.run(), out))
+
+
+@cli.command()
 @click.argument("tokens", type=DIRECTORY, metavar="TOKENS_DIR")
 @click.option(
     "--annotator",
@@ -122,13 +178,7 @@ def tokenize(inputs: tuple[Path, ...], out: Path, dry_run: bool, **options: Any)
     "--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Processes."
 )
 @click.option("--limit", type=click.IntRange(min=1), help="Annotate only the first N documents.")
-@click.option(
-    "--max-rejected",
-    type=click.FloatRange(0, 1),
-    default=0.01,
-    show_default=True,
-    help="Fail when a larger share of the annotations cannot be used.",
-)
+@MAX_REJECTED
 @click.option("--overwrite", is_flag=True, help="Replace an existing output folder.")
 @click.option("--resume", is_flag=True, help="Go on after what is annotated already.")
 @click.option("--dry-run", is_flag=True, help="Show the annotations of the first chunks, and stop.")
@@ -172,13 +222,7 @@ def annotate(dry_run: bool, **options: Any) -> None:
     show_default=True,
     help="Reject a longer annotation; it must be shorter than a training instance.",
 )
-@click.option(
-    "--max-rejected",
-    type=click.FloatRange(0, 1),
-    default=0.01,
-    show_default=True,
-    help="Fail when a larger share of the records cannot be used.",
-)
+@MAX_REJECTED
 @click.option("--overwrite", is_flag=True, help="Replace an existing output folder.")
 @click.option("--resume", is_flag=True, help="Go on after the last finished token file.")
 def overlay(**options: Any) -> None:
@@ -355,12 +399,7 @@ def export(**options: Any) -> None:
 )
 @click.option("--stop", multiple=True, help="Cut a response before this text. May be repeated.")
 @click.option("--batch-size", type=int, help="Samples at a time; has no influence on them.")
-@click.option(
-    "--max-rejected",
-    default=0.01,
-    show_default=True,
-    help="The share of prompts that may be unusable.",
-)
+@MAX_REJECTED
 @click.option("--overwrite", is_flag=True, help="Replace OUT.")
 @click.option("--resume", is_flag=True, help="Make what is missing of OUT.")
 def generate(**options: Any) -> None:

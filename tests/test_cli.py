@@ -17,6 +17,7 @@ ROOT = Path(__file__).parent.parent
 # DESIGN.md, "Commands": names and order of arguments are fixed, options may grow.
 FIXED = {
     "tokenize": (["inputs"], {"--tokenizer", "--out", "--chat", "--max-length", "--workers"}),
+    "adopt": (["inputs"], {"--tokenizer", "--out", "--masks", "--dtype"}),
     "annotate": (["tokens"], {"--annotator", "--out", "--schema"}),
     "overlay": (["tokens", "annotations"], {"--out"}),
     "inspect": (["tokens"], {"--overlay", "--policy", "--docs", "--html"}),

@@ -15,9 +15,13 @@ from olmo_anchor.errors import InputError
 from olmo_anchor.progress import Advance
 from olmo_anchor.spans import ControlIds
 
-__all__ = ["Scan", "scan_part"]
+__all__ = ["BoundsDisagree", "Scan", "scan_part"]
 
 _BLOCK = 1 << 20
+
+
+class BoundsDisagree(InputError):
+    """End-of-text tokens and ``.csv.gz`` tell different documents."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,17 +39,25 @@ class Scan:
 
 
 def scan_part(
-    part: Part, control: ControlIds, vocab_size: int, starts: IO[bytes], advance: Advance
+    part: Part,
+    control: ControlIds,
+    vocab_size: int,
+    starts: IO[bytes],
+    advance: Advance,
+    *,
+    compare: bool = True,
 ) -> Scan:
     """Read a token file once, check it, and write where its documents begin.
 
     :param starts: takes int64 little-endian: the start of each document, then the end of the last.
+    :param compare: with the ``.csv.gz``, which is not read otherwise.
+    :raises BoundsDisagree: when the end-of-text tokens disagree with the ``.csv.gz``, or the last
+        document has none.
     :raises InputError: when the file changed since it was tokenised, an id is not of the
-        vocabulary, a document holds a delimiter, or its end-of-text tokens disagree with the
-        ``.csv.gz``.
+        vocabulary, or a document holds a delimiter.
     """
     digest = hashlib.sha256()
-    rows = _Rows(part)
+    rows = _Rows(part) if compare else None
     documents = empty = delimited = disagree = 0
     first_delimited = last_delimited = -1
     last_end = 0
@@ -65,20 +77,25 @@ def scan_part(
             first_delimited = int(found[0]) if first_delimited < 0 else first_delimited
             delimited += len(found) - int(found[0] == last_delimited)
             last_delimited = int(found[-1])
-        disagree += len(np.setxor1d(ends, rows.until(offset + len(ids))))
+        if rows is not None:
+            disagree += len(np.setxor1d(ends, rows.until(offset + len(ids))))
         empty += int(np.count_nonzero(np.diff(ends, prepend=last_end) == 1))
         documents += len(ends)
         last_end = int(ends[-1]) if len(ends) else last_end
         starts.write(ends.tobytes())
         advance(len(ids))
-    disagree += len(rows.until(None)) + rows.broken
-    if last_end != part.tokens or disagree:
-        raise InputError(
+    if rows is not None:
+        disagree += len(rows.until(None)) + rows.broken
+    if disagree:
+        raise BoundsDisagree(
             f"{part.ids.name} and {part.bounds.name} in {part.ids.parent} disagree about "
             f"{disagree} document bounds (of {documents} end-of-text tokens)"
             + ("" if last_end == part.tokens else "; the last document has no end-of-text token")
-            + "; tokenize again with one end-of-text token at the end of each document, none "
-            "inside"
+            + _CURE
+        )
+    if last_end != part.tokens:
+        raise BoundsDisagree(
+            f"{part.ids}: the last document has no end-of-text token (of {documents}){_CURE}"
         )
     if delimited:
         raise InputError(
@@ -92,6 +109,9 @@ def scan_part(
             "tokenize again"
         )
     return Scan(documents, empty, digest.hexdigest())
+
+
+_CURE = "; tokenize again with one end-of-text token at the end of each document, none inside"
 
 
 class _Rows:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from olmo_anchor.errors import InputError
-from olmo_anchor.manifest import FileRecord, Manifest, read_manifest
+from olmo_anchor.manifest import MANIFEST, FileRecord, Manifest, read_manifest
 
 if TYPE_CHECKING:
     from olmo_anchor.tokenizer import AnchorTokenizer
@@ -178,6 +178,7 @@ class TokensDir:
         :raises InputError: when the manifest is missing, torn or lacks a field, a file is missing,
             or a file's size is not a multiple of its dtype or not what the manifest tells.
         """
+        _check_made_by_us(folder)
         manifest = read_manifest(folder, "tokens")
         try:
             extra = manifest.extra
@@ -251,12 +252,25 @@ class TokensDir:
         raise InputError(f"{self.folder}: holds {self.documents} documents, the first is 0")
 
 
+def _check_made_by_us(folder: Path) -> None:
+    """Token files of other pipelines have no manifest; say how to get one."""
+    ours = (MANIFEST, "journal.jsonl", "tokenizer/tokenizer_anchor.json")
+    if any(folder.glob("*.npy")) and not any((folder / name).exists() for name in ours):
+        raise InputError(
+            f"{folder}: there is no {MANIFEST}; token files that were made elsewhere are taken "
+            f"with: olmo-anchor adopt {folder} --tokenizer TOKENIZER --out TOKENS_DIR"
+        )
+
+
 def _part(folder: Path, index: int, entry: dict[str, Any], dtype: np.dtype[Any]) -> Part:
     ids, bounds = folder / entry["ids"]["path"], folder / entry["csv"]["path"]
     mask = folder / entry["mask"]["path"] if entry.get("mask") else None
     for path in (ids, bounds, mask):
         if path is not None and not path.is_file():
-            raise InputError(f"{path}: missing; run `olmo-anchor tokenize` again with --overwrite")
+            raise InputError(
+                f"{path}: missing; put it back, or make {folder} again with `olmo-anchor tokenize`"
+                " or, of files made elsewhere, `olmo-anchor adopt`"
+            )
     size, tokens = ids.stat().st_size, int(entry["tokens"])
     if size % dtype.itemsize:
         raise InputError(
