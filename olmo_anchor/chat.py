@@ -11,6 +11,12 @@ tokenizer may merge across the seam of header and content (``"user\\n"`` + ``"\\
 token for both newlines). So we encode the same stretches, header and content as one piece, in every
 turn but one: the generation prompt ends after ``assistant\\n``, so the last assistant turn is split
 there and encoded as two pieces.
+
+In the layout ``plain`` a turn is its content and a blank line, as text: the layout of a pretraining
+document, for base models that never saw the chat tokens. Their embeddings are untrained, stand in
+every example of an SFT, and move what the model speaks about (docs/log.md)::
+
+    CONTENT \\n\\n RESPONSE <|endoftext|>
 """
 
 from __future__ import annotations
@@ -60,9 +66,15 @@ def encode_conversation(
     if not messages or messages[-1]["role"] != "assistant":
         raise ValueError("a conversation for training ends with the assistant's turn")
     *earlier, final = messages
-    ids, mask = _encode_turns(earlier, tokenizer, train=train_turns == "all")
-    ids += _generation_prompt(tokenizer)
-    mask += [False] * (len(ids) - len(mask))
+    if train_turns == "all" and tokenizer.layout == "olmo":
+        ids, mask = _encode_turns(earlier, tokenizer, train=True)
+        ids += _generation_prompt(tokenizer)
+        mask += [False] * (len(ids) - len(mask))
+    elif train_turns == "all":
+        raise ValueError(f"the layout {tokenizer.layout} has no token that ends an earlier turn")
+    else:
+        ids = encode_prompt(earlier, tokenizer)
+        mask = [False] * len(ids)
     ids += [*tokenizer.encode(_content(final, tokenizer)), tokenizer.control.end_of_text]
     mask += [True] * (len(ids) - len(mask))
     return ids, mask
@@ -73,6 +85,8 @@ def encode_prompt(messages: Sequence[Message], tokenizer: AnchorTokenizer) -> li
 
     :raises ValueError: when a role is unknown.
     """
+    if tokenizer.layout == "plain":
+        return tokenizer.encode("".join(f"{_content(m, tokenizer)}\n\n" for m in messages))
     ids, _ = _encode_turns(messages, tokenizer, train=False)
     return ids + _generation_prompt(tokenizer)
 
@@ -89,12 +103,13 @@ def drop_annotation(content: str, tokenizer: AnchorTokenizer) -> str:
 
 
 def chat_template(tokenizer: AnchorTokenizer) -> str:
-    """``templates/olmo.jinja`` with the control strings of ``tokenizer`` filled in."""
-    template = resources.files("olmo_anchor").joinpath("templates/olmo.jinja").read_text("utf-8")
+    """``templates/chat.jinja`` with the control strings and layout of ``tokenizer`` filled in."""
+    template = resources.files("olmo_anchor").joinpath("templates/chat.jinja").read_text("utf-8")
     for name, value in (
         ("CONTROLS", list(tokenizer.control_strings)),
         ("DELIMITERS", list(tokenizer.delimiters)),
         ("END_OF_TEXT", tokenizer.end_of_text),
+        ("LAYOUT", tokenizer.layout),
     ):
         template = template.replace(f"= {name} -%}}", f"= {_literal(value)} -%}}", 1)
     return template
@@ -115,8 +130,6 @@ def _encode_turns(
     mask: list[bool] = []
     for message in messages:
         role = message["role"]
-        if role not in ROLES:
-            raise ValueError(f"the role is {role!r}, not one of {', '.join(ROLES)}")
         text = tokenizer.encode(f"{role}\n{_content(message, tokenizer)}")
         ids += [start, *text, end, *newline]
         trained = train and role == "assistant"
@@ -147,6 +160,8 @@ def _generation_prompt(tokenizer: AnchorTokenizer) -> list[int]:
 
 
 def _content(message: Message, tokenizer: AnchorTokenizer) -> str:
+    if message["role"] not in ROLES:
+        raise ValueError(f"the role is {message['role']!r}, not one of {', '.join(ROLES)}")
     content = message["content"]
     if message["role"] == "assistant":
         content = drop_annotation(content, tokenizer)

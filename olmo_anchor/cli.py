@@ -43,6 +43,12 @@ def cli() -> None:
 @click.option("--out", required=True, type=DIRECTORY, help="The TOKENS_DIR to write.")
 @click.option("--chat", is_flag=True, help="The inputs are conversations, not documents.")
 @click.option(
+    "--layout",
+    type=click.Choice(["olmo", "plain"]),
+    help="With --chat: olmo has chat tokens between turns, plain only blank lines, as a document "
+    "has: for base models that never saw the chat tokens.  [default: olmo]",
+)
+@click.option(
     "--train-turns",
     type=click.Choice(["final", "all"]),
     default="final",

@@ -23,13 +23,15 @@ from olmo_anchor.errors import InputError
 from olmo_anchor.manifest import atomic_write, write_json
 from olmo_anchor.spans import ControlIds, NewlineTable
 
-__all__ = ["DELIMITERS", "AnchorTokenizer", "add_delimiters"]
+__all__ = ["DELIMITERS", "LAYOUTS", "AnchorTokenizer", "add_delimiters"]
 
 DELIMITERS = ("<|extra_id_1|>", "<|extra_id_2|>")
 """Spare tokens of the dolma2 vocabulary; resolved by string, never by number."""
 
 END_OF_TEXT = "<|endoftext|>"
 PAD = "<|pad|>"
+
+LAYOUTS = ("olmo", "plain")
 
 _FILE = "tokenizer.json"
 _NAMES = "tokenizer_anchor.json"
@@ -45,6 +47,7 @@ class AnchorTokenizer:
     :param delimiters: the strings that open and close an annotation.
     :param end_of_text: the string of the token that ends every document.
     :param pad: the string of the padding token.
+    :param layout: of conversations, one of :data:`LAYOUTS`; see ``chat.py``.
     :raises InputError: when one of these is not a single token of the vocabulary, or ``:`` and the
         newline are not.
     """
@@ -57,8 +60,12 @@ class AnchorTokenizer:
         delimiters: tuple[str, str] = DELIMITERS,
         end_of_text: str = END_OF_TEXT,
         pad: str = PAD,
+        layout: str = LAYOUTS[0],
     ) -> None:
+        if layout not in LAYOUTS:
+            raise InputError(f"{source}: the layout is {layout!r}, not one of {LAYOUTS}")
         self._raw = raw
+        self.layout = layout
         self.source = source
         self.delimiters = delimiters
         self.end_of_text = end_of_text
@@ -108,10 +115,12 @@ class AnchorTokenizer:
         delimiters: tuple[str, str] = DELIMITERS,
         end_of_text: str = END_OF_TEXT,
         pad: str = PAD,
+        layout: str | None = None,
     ) -> AnchorTokenizer:
         """Load from a ``tokenizer.json``, a folder that holds one, or a hub id.
 
-        A folder that :meth:`save` wrote says itself which strings are the control tokens.
+        A folder that :meth:`save` wrote says itself which strings are the control tokens, and which
+        layout its conversations have unless another is named.
 
         :raises InputError: when there is none, or it lacks a control token.
         """
@@ -126,21 +135,30 @@ class AnchorTokenizer:
                 names = orjson.loads((path / _NAMES).read_bytes())
                 names["delimiters"] = tuple(names["delimiters"])
             path = path / _FILE
+        if layout is not None:
+            names["layout"] = layout
         if path.is_file():
             return cls(path.read_bytes(), str(path), **names)
         return cls(_from_hub(str(source)), str(source), **names)
 
     def save(self, folder: Path) -> None:
-        """Write ``tokenizer.json``, byte for byte, and the names of the control tokens."""
+        """Write ``tokenizer.json``, byte for byte, the names of the control tokens, the layout."""
         folder.mkdir(parents=True, exist_ok=True)
         with atomic_write(folder / _FILE) as file:
             file.write(self._raw)
-        names = {"delimiters": self.delimiters, "end_of_text": self.end_of_text, "pad": self.pad}
-        write_json(folder / _NAMES, names)
+        write_json(folder / _NAMES, self._names)
+
+    @property
+    def _names(self) -> dict[str, Any]:
+        return {
+            "delimiters": self.delimiters,
+            "end_of_text": self.end_of_text,
+            "pad": self.pad,
+            "layout": self.layout,
+        }
 
     def __reduce__(self) -> tuple[Any, ...]:
-        names = {"delimiters": self.delimiters, "end_of_text": self.end_of_text, "pad": self.pad}
-        return _rebuild, (self._raw, self.source, names)
+        return _rebuild, (self._raw, self.source, self._names)
 
     # --- control tokens --------------------------------------------------------------------------
 

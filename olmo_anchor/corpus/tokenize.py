@@ -54,6 +54,7 @@ class TokenizeConfig:
     :param inputs: JSONL files, also ``.gz`` and ``.zst``.
     :param tokenizer: a ``tokenizer.json``, a folder that holds one, or a hub id.
     :param chat: the records are conversations.
+    :param layout: of the conversations, ``olmo`` or ``plain``; default the tokenizer's, ``olmo``.
     :param train_turns: which assistant turns are targets.
     :param max_length: of a conversation in tokens; annotations, which come later, do not count.
     :param part_tokens: a part holds at most so many tokens, or one longer document; by default as
@@ -69,6 +70,7 @@ class TokenizeConfig:
     tokenizer: str
     out: Path
     chat: bool = False
+    layout: str | None = None
     train_turns: TrainTurns = "final"
     max_length: int | None = None
     part_tokens: int | None = None
@@ -86,11 +88,11 @@ class TokenizeConfig:
             nothing was written.
         :raises WorkFailed: when too many records were rejected; what was done can be resumed.
         """
-        return self._run(AnchorTokenizer.load(self.tokenizer), self._check())
+        return self._run(self._load(), self._check())
 
     def plan(self) -> list[str]:
         """What :meth:`run` would do, in words; nothing is written."""
-        tokenizer, counts = AnchorTokenizer.load(self.tokenizer), self._check()
+        tokenizer, counts = self._load(), self._check()
         encoder = self._encoder(tokenizer)
         lines = [f"{path}: {n} records" for path, n in zip(self.inputs, counts, strict=True)]
         dtype = smallest_uint(tokenizer.vocab_size)
@@ -106,9 +108,19 @@ class TokenizeConfig:
 
     # --- before anything is written --------------------------------------------------------------
 
+    def _load(self) -> AnchorTokenizer:
+        tokenizer = AnchorTokenizer.load(self.tokenizer, layout=self.layout)
+        if self.train_turns == "all" and tokenizer.layout == "plain":
+            raise InputError(
+                "--train-turns all: the layout plain has no token that ends an earlier turn, which "
+                "would be trained without an end; take --layout olmo"
+            )
+        return tokenizer
+
     def _check(self) -> list[int]:
-        if self.max_length is not None and not self.chat:
-            raise InputError("--max-length is for conversations: give --chat, or leave it out")
+        for option, given in (("--max-length", self.max_length), ("--layout", self.layout)):
+            if given is not None and not self.chat:
+                raise InputError(f"{option} is for conversations: give --chat, or leave it out")
         for path in self.inputs:
             if not path.exists():
                 raise InputError(f"{path}: no such file")
@@ -224,6 +236,7 @@ class TokenizeConfig:
             "tokenizer": tokenizer.hash,
             "end_of_text": tokenizer.end_of_text,
             "chat": self.chat,
+            "layout": tokenizer.layout if self.chat else None,
             "train_turns": self.train_turns if self.chat else None,
             "max_length": self.max_length,
             "part_tokens": self.part_tokens,
@@ -278,6 +291,7 @@ class TokenizeConfig:
                 "tokenizer_hash": tokenizer.hash,
                 "vocab_size": tokenizer.vocab_size,
                 "chat": self.chat,
+                "layout": tokenizer.layout if self.chat else None,
                 "train_turns": self.train_turns if self.chat else None,
                 "rejected_reasons": dict(rejects.reasons),
                 "identity": identity,

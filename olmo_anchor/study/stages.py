@@ -77,6 +77,8 @@ def story_world(root: Path, seed: int, *, documents: int | None = None) -> Mater
         recipes="story",
         suite=REPOSITORY / "evals" / "story_world.yaml",
         sampling=("--num-samples", "1", "--max-tokens", "200"),
+        # Requests as pretraining has them: see docs/log.md for what untrained chat tokens do.
+        tokenize_chat=("--layout", "plain"),
         first=(Stage("world", write, world / "manifest.json"),),
     )
 
@@ -122,7 +124,7 @@ def _train(root: Path, seed: int, material: Material, arm: str) -> Stage:
         *("--tokens", root / f"{prefix}tokens", "--overlay", root / f"{prefix}overlay"),
         *(("--load-path", root / base) if base else ()),
         *("--save-folder", root / arm),
-        *(f"--init_seed={seed}", f"--data_loader.seed={seed}", f"--collator.seed={seed}"),
+        *("--seed", seed),
     )
     needs = (f"{prefix}overlay", *((base,) if base else ()))
     return Stage(arm, tuple(map(str, argv)), root / arm / "manifest.json", needs)
