@@ -126,6 +126,14 @@ def tokenize(inputs: tuple[Path, ...], out: Path, dry_run: bool, **options: Any)
     help="Of the ids.  [default: the smallest that holds the vocabulary, as OLMo-core has it]",
 )
 @click.option(
+    "--train-turns",
+    type=click.Choice(["final", "all"]),
+    default="all",
+    show_default=True,
+    help="With masks: which of the turns that they train get an annotation. Training keeps the "
+    "last one by default, so final saves annotating the others.",
+)
+@click.option(
     "--bounds",
     type=click.Choice(["csv", "end-of-text"]),
     default="csv",
@@ -145,13 +153,14 @@ def adopt(inputs: tuple[Path, ...], out: Path, dry_run: bool, **options: Any) ->
     with the end-of-text tokens are refused.
 
     Copies nothing. Writes tokenizer/, a .csv.gz for token files that have none, and, last,
-    manifest.json, which names the token files where they lie. Then go on as after tokenize: with
-    label masks every trained turn of a conversation is a chunk, and training keeps the last one.
+    manifest.json, which names the token files where they lie. Then go on as after tokenize. With
+    label masks the documents are conversations, and their trained turns are what is annotated.
 
     \b
     Examples:
       olmo-anchor adopt /data/dolma/books --tokenizer allenai/dolma2-tokenizer --out tokens/books
-      olmo-anchor adopt /data/tulu3 --tokenizer /data/tulu3/tokenizer --out tokens/sft
+      olmo-anchor adopt /data/tulu3 --tokenizer /data/tulu3/tokenizer --train-turns final \\
+          --out tokens/sft
       olmo-anchor adopt ids/*.npy --masks "masks/*.npy" --dtype uint32 \\
           --tokenizer tokenizer.json --out tokens/mine --dry-run
     """

@@ -27,6 +27,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from olmo_anchor.chat import TrainTurns
 from olmo_anchor.corpus.adopt_check import MaskFacts, explain, scan_mask
 from olmo_anchor.corpus.adopt_files import Found, choose_dtype, find_files
 from olmo_anchor.corpus.overlay_scan import BoundsDisagree, Scan, scan_part
@@ -58,6 +59,8 @@ class AdoptConfig:
     :param tokenizer: a ``tokenizer.json``, a folder that holds one, or a hub id.
     :param masks: a glob for the label masks; without it, those beside the token files.
     :param dtype: of the ids; without it, the smallest that holds the vocabulary.
+    :param train_turns: with masks: which trained runs of a conversation are chunks, and so have an
+        annotation. open-instruct's masks train every assistant turn.
     :param bounds: ``csv`` checks the ``.csv.gz`` beside a token file, where there is one, against
         the end-of-text tokens; ``end-of-text`` takes these alone, as OLMo-core does.
     """
@@ -67,6 +70,7 @@ class AdoptConfig:
     out: Path
     masks: str | None = None
     dtype: str | None = None
+    train_turns: TrainTurns = "all"
     bounds: Bounds = "csv"
     overwrite: bool = False
 
@@ -153,8 +157,7 @@ class AdoptConfig:
                 "tokenizer_hash": tokenizer.hash,
                 "vocab_size": tokenizer.vocab_size,
                 "chat": chat,
-                # open-instruct trains every assistant turn.
-                "train_turns": "all" if chat else None,
+                "train_turns": self.train_turns if chat else None,
                 "adopted": True,
                 "parts": entries,
             },

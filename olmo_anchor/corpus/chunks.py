@@ -56,3 +56,12 @@ class ChunkRule:
             return np.minimum(runs, [[len(ids), length]])
         starts = chunk_starts(ids[:length], self.table, min_tokens=self.min_tokens)
         return np.stack((starts, np.append(starts[1:], length)[: len(starts)]), axis=1)
+
+    def runs_left_out(self, mask: NDArray[np.bool_] | None) -> int:
+        """Trained runs of a conversation that are no chunk of it: with ``final_only`` the earlier.
+
+        The masks of ``olmo-anchor tokenize`` have none; those of other pipelines mark every turn.
+        """
+        if mask is None or not self.final_only:
+            return 0
+        return max(0, len(trained_runs(mask)) - 1)

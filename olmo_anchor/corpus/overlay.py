@@ -242,7 +242,8 @@ class _Run:
                 "min_chunk_tokens": self.rule.min_tokens,
                 "chat": tokens.chat,
                 "train_turns": tokens.train_turns,
-                "every_run_annotated": total["chunks"] == total["annotations"],
+                "every_run_annotated": total["chunks"] == total["annotations"]
+                and not total["runs_left_out"],
                 "shares": {
                     "chunks_annotated": total["annotations"] / max(1, total["chunks"]),
                     "annotation_tokens": total["annotation_tokens"]

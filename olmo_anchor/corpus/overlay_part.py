@@ -43,7 +43,9 @@ class OverlayPartWriter:
     ) -> None:
         self.out, self.part, self.rule, self.encoder = out, part, rule, encoder
         self.vocab_size, self.reader, self.rejects = vocab_size, reader, rejects
-        self.counts = Counter[str](chunks=0, annotations=0, annotation_tokens=0, untrained=0)
+        self.counts = Counter[str](
+            chunks=0, annotations=0, annotation_tokens=0, untrained=0, left_out=0
+        )
         self.name = f"part-{part.index:04d}"
 
     def write(self, advance: Advance) -> dict[str, Any]:
@@ -76,6 +78,7 @@ class OverlayPartWriter:
             "documents": scan.documents,
             "empty_documents": scan.empty_documents,
             "documents_without_target": self.counts["untrained"],
+            "runs_left_out": self.counts["left_out"],
             "chunks": self.counts["chunks"],
             "annotations": self.counts["annotations"],
             "annotation_tokens": self.counts["annotation_tokens"],
@@ -90,6 +93,7 @@ class OverlayPartWriter:
             ids, mask = block.document(k)
             cuts = self.rule.cuts(ids, mask)
             self.counts["chunks"] += len(cuts)
+            self.counts["left_out"] += self.rule.runs_left_out(mask)
             self.counts["untrained"] += int(mask is not None and not mask.any())
             if doc != block.first + k:
                 continue

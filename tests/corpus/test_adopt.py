@@ -312,6 +312,29 @@ def test_equal_to_our_own_files_from_tokens_to_training(
             everything(theirs, tmp_path / "theirs-overlay", tmp_path, **refusal)
 
 
+def test_only_the_last_of_the_turns_that_masks_train(
+    tmp_path: Path, tiny: AnchorTokenizer, tiny_tokenizer_file: Path
+) -> None:
+    end, open_, close = tiny.control.end_of_text, tiny.control.open, tiny.control.close
+    source, tokens = write_chat(tmp_path / "sft", end), tmp_path / "tokens"
+    adopt(tokens, [source], tiny_tokenizer_file, train_turns="final")
+    tags = [{"part": 0, "doc": k, "chunk": 0, "annotation": "topic:cat"} for k in range(2)]
+    notes = write_jsonl(tmp_path / "tags.jsonl", tags)
+    annotations, overlay = tmp_path / "annotations", tmp_path / "overlay"
+    file = ("--annotator", "file", "--annotations", notes)
+    said = command("annotate", tokens, *file, "--out", annotations)
+    assert "2 of 2 chunks annotated" in said.output
+    command("overlay", tokens, annotations, "--out", overlay)
+    ids, mask, *_ = everything(tokens, overlay, tmp_path)[0]
+    z = [open_, *tiny.encode("topic"), tiny.control.colon, *tiny.encode("cat"), close]
+    assert ids == [20, 21, 22, *z, 23, end, 24, *z, 25, end]
+    on = [True] * len(z)
+    assert mask == [False] * 3 + on + [True, True, False] + on + [True, True]
+    # Every chunk has its annotation, but not every turn that the masks train.
+    with pytest.raises(InputError, match="not every assistant turn has an annotation"):
+        everything(tokens, overlay, tmp_path, train_turns="all")
+
+
 # --- bad input, as it is typed -------------------------------------------------------------------
 
 

@@ -196,7 +196,9 @@ class TestConversations:
         manifest = run(tokens, annotations, tmp_path / "overlay")
         starts = np.fromfile(tmp_path / "overlay/part-0000.starts.npy", "<i8")
         assert starts.tolist() == [5, 8, 10]
-        assert manifest.extra["every_run_annotated"] is True
+        # The masks of the first conversation train an earlier run too, which has none.
+        assert manifest.extra["every_run_annotated"] is False
+        assert manifest.counts["runs_left_out"] == 1
         assert manifest.extra["train_turns"] == "final"
 
     def test_an_earlier_run_is_rejected_under_final(
