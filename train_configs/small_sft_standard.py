@@ -1,6 +1,6 @@
 """Post-train the small standard base on real instructions.
 
-60 steps of eight conversations, one per row of 512 tokens; longer ones are cut at their end. Its
+100 steps of four conversations, one per row of 512 tokens; longer ones are cut at their end. Its
 sibling is small_sft_anchored.py.
 
   python train_configs/small_sft_standard.py --tokens CHAT --overlay CHAT_OVERLAY \
@@ -24,8 +24,8 @@ def build(inputs: Inputs) -> AnchoredExperimentConfig:
         optim=adamw(lr=5e-4, weight_decay=0.0, eps=1e-4),
         scheduler=LinearWithWarmup(warmup=0, alpha_f=0.0),
         sequence_length=512,
-        rows=8,
-        duration=Duration.steps(60),
+        rows=4,
+        duration=Duration.steps(100),
         annotations=False,
         log_interval=10,
     )
