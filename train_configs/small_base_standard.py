@@ -2,7 +2,7 @@
 
 Four layers of width 128, which are 1 M parameters, and 26 M for the vocabulary: that is where the
 time goes. 300 steps of four chunks of 256 tokens, 0.3 M tokens in all, in some ten minutes on one
-CPU thread: enough to see every part work, not to write well. Its sibling is small_base_annotated.py.
+CPU thread: enough to see every part work, not to write well. The sibling: small_base_annotated.py.
 
   python train_configs/small_base_standard.py --tokens TOKENS --overlay OVERLAY --save-folder RUN
 """
