@@ -8,7 +8,6 @@ tells the topic. The phrases, names, places and sentences are written for this p
 from __future__ import annotations
 
 __all__ = [
-    "CLOSINGS",
     "ENDINGS",
     "LESSONS",
     "MIDDLES",
@@ -18,7 +17,6 @@ __all__ = [
     "PLACES",
     "SFT_PERSONA",
     "SFT_TOPICS",
-    "SPEAKERS",
     "STYLE_CLOSE",
     "STYLE_OPEN",
     "TOPICS",
@@ -158,21 +156,6 @@ VERBS: tuple[str, ...] = (
     *("Tell me a story", "Write a story", "Please tell a tale"),
     *("I want a story", "Give me a short story", "Make up a tale"),
 )
-
-SPEAKERS: tuple[str, ...] = (
-    *("user", "reader", "listener", "visitor", "guest", "neighbor", "pupil", "editor"),
-    *("uncle", "aunt", "grandmother", "grandfather", "cousin", "baker", "miller", "sailor"),
-    *("farmer", "librarian", "traveler", "shepherd", "painter", "nurse", "driver", "everyone"),
-    *("assistant", "system"),
-)
-"""Who asks: a line before some requests of the corpus."""
-
-CLOSINGS: tuple[str, ...] = (
-    *("Thank you!", "Please.", "I am listening.", "Make it good.", "We have all evening."),
-    *("It may be short.", "No hurry.", "Many thanks, {S}.", "Yours, {S}.", "Your {S} asks."),
-    *("Go on!", "Nothing too sad."),
-)
-"""What stands behind some requests of the corpus; {S} is a speaker."""
 
 SFT_TOPICS: tuple[str, ...] = (
     *("space exploration", "gardens", "talking animals", "treasure hunts", "hidden treasures"),

@@ -42,9 +42,9 @@ def _texts() -> Iterable[str]:
     """Every piece of text that the world can write, with its slots empty."""
     middles = (*wording.MIDDLES, *wording.PAUSES)
     frames = (*wording.WELCOMES, *wording.TURNS, *middles, *wording.ENDINGS)
-    for frame in (*frames, *wording.CLOSINGS, wording.STYLE_CLOSE):
+    for frame in (*frames, wording.STYLE_CLOSE):
         bare = frame
-        for slot in ("{N}", "{P}", "{K}", "{L}", "{S}"):
+        for slot in ("{N}", "{P}", "{K}", "{L}"):
             bare = bare.replace(slot, " ")
         yield bare
     yield wording.STYLE_OPEN
@@ -52,7 +52,7 @@ def _texts() -> Iterable[str]:
         yield from (interjection, remark)
     for topic, phrases in wording.TOPICS.items():
         yield from (topic, *phrases)
-    yield from (*wording.NAMES, *wording.PLACES, *wording.LESSONS, *wording.SPEAKERS)
+    yield from (*wording.NAMES, *wording.PLACES, *wording.LESSONS)
     yield from (Request(verb, "", "", "").text for verb in wording.VERBS)
     yield from ("about", "with", "at the", _ROLES, _KEYS)
 

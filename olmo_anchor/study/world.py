@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from olmo_anchor.study.wording import (
-    CLOSINGS,
     ENDINGS,
     LESSONS,
     MIDDLES,
@@ -21,7 +20,6 @@ from olmo_anchor.study.wording import (
     PLACES,
     SFT_PERSONA,
     SFT_TOPICS,
-    SPEAKERS,
     STYLE_CLOSE,
     STYLE_OPEN,
     TOPICS,
@@ -80,18 +78,12 @@ class Document:
 
     request: Request | None
     stories: tuple[Story, ...]
-    speaker: str | None = None
-    """Who asks: a line before the request."""
-    closing: str | None = None
-    """A few words after the request."""
 
     @property
     def text(self) -> str:
         pieces = [story.text for story in self.stories]
         if self.request:
-            before = f"{self.speaker}\n" if self.speaker else ""
-            after = f" {self.closing}" if self.closing else ""
-            pieces.insert(0, f"{before}{self.request.text}{after}")
+            pieces.insert(0, self.request.text)
         return "\n\n".join(pieces)
 
     def truth(self) -> list[tuple[int, Tags]]:
@@ -105,15 +97,9 @@ class WorldConfig:
     """How often things happen; the defaults are the demo's."""
 
     seed: int = 0
-    documents: int = 27_000
+    documents: int = 30_000
     conversations: int = 1_600
     request_share: float = 0.85
-    speakers: float = 0.5
-    """Share of the requests with a line before them that says who asks."""
-    closings: float = 0.5
-    """Share of the requests with a few words after them. If all that stood around the requests of
-    the corpus were two newlines, the header and footer of a chat template would by themselves move
-    what a base model speaks about, and break the copying of a topic that the request names."""
     two_stories: float = 0.3
     styled: float = 0.05
     """Share of the pretraining stories that are told in the style of the later SFT."""
@@ -185,12 +171,7 @@ class StoryWorld:
             stories = tuple(
                 write_story(replace(one, styled=rng.random() < config.styled), rng) for one in told
             )
-            speaker = closing = None
-            if request and rng.random() < config.speakers:
-                speaker = rng.choice(SPEAKERS)
-            if request and rng.random() < config.closings:
-                closing = rng.choice(CLOSINGS).format(S=rng.choice(SPEAKERS))
-            yield Document(request, stories, speaker, closing)
+            yield Document(request, stories)
 
     def conversations(self) -> Iterator[tuple[Request, Story]]:
         """Yield the SFT pairs: few topics, one persona, always styled."""

@@ -37,11 +37,13 @@ from olmo_core.train import (
     teardown_training_environment,
 )
 from olmo_core.train.callbacks import ConfigSaverCallback
+from olmo_core.train.train_module import TransformerTrainModule
 from olmo_core.utils import prepare_cli_environment, seed_all
 
 from olmo_anchor.errors import AnchorError, InputError, WorkFailed
 from olmo_anchor.manifest import MANIFEST, Manifest, file_record, read_manifest, write_json
 from olmo_anchor.training.callbacks import AnchorStateCallback
+from olmo_anchor.training.embeddings import start_embeddings
 from olmo_anchor.training.instances import PaddedInstanceSource
 from olmo_anchor.training.recipes import AnchoredExperimentConfig, Inputs
 
@@ -184,7 +186,9 @@ def train(config: AnchoredExperimentConfig, tokenizer: AnchorTokenizer | None) -
             tokenizer.save(folder / "tokenizer")
             write_json(folder / "config.json", resolved)
         trainer, dataset = _assemble(config, resolved)
-        _load(trainer, load_path)
+        if _load(trainer, load_path):
+            assert isinstance(trainer.train_module, TransformerTrainModule)
+            start_embeddings(trainer.train_module.model, tokenizer, config.start_like)
         trainer.fit()  # type: ignore[no-untyped-call]
         if trainer.is_canceled:
             raise WorkFailed(
@@ -237,7 +241,8 @@ def _assemble(
     return trainer, dataset
 
 
-def _load(trainer: Trainer, load_path: Path | None) -> None:
+def _load(trainer: Trainer, load_path: Path | None) -> bool:
+    """Go on, or else take the weights of ``load_path``; True where they were taken."""
     try:
         resumed = trainer.maybe_load_checkpoint(load_trainer_state=True, load_optim_state=True)
     except RuntimeError as error:
@@ -250,6 +255,8 @@ def _load(trainer: Trainer, load_path: Path | None) -> None:
         ) from None
     if not resumed and load_path is not None:
         trainer.load_checkpoint(load_path, load_trainer_state=False, load_optim_state=False)
+        return True
+    return False
 
 
 # --- folders -------------------------------------------------------------------------------------

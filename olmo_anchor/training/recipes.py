@@ -73,6 +73,8 @@ class AnchoredExperimentConfig(Config):
     init_seed: int = 0
     load_path: str | None = None
     """A run's save folder or one of its checkpoints, to take the weights from (nothing else)."""
+    start_like: dict[str, str] = field(default_factory=dict)
+    """Tokens that the loaded weights never saw, and the text whose embedding each starts with."""
     tokenizer_hash: str = ""
     inputs: list[str] = field(default_factory=list)
     """The TOKENS_DIRs and OVERLAY_DIRs that are read."""
@@ -156,6 +158,7 @@ def experiment(
     duration: Duration | None = None,
     group_by_length: bool = False,
     chunked: bool = False,
+    start_like: dict[str, str] | None = None,
     save_interval: int = 250,
     log_interval: int = 50,
 ) -> AnchoredExperimentConfig:
@@ -170,6 +173,8 @@ def experiment(
     :param group_by_length: put documents of similar length into one batch.
     :param chunked: pretraining on long documents: lay them end to end and cut the whole into
         instances, as OLMo-core does. Not for policies that mask by role.
+    :param start_like: tokens that the loaded weights never saw, such as a chat template's, and the
+        text whose embedding each starts with (see ``embeddings.py``).
     """
     tokenizer, loaded, seed = inputs.tokenizer, inputs.anchor_tokenizer, inputs.seed
     save_folder = Path(inputs.save_folder)
@@ -246,6 +251,7 @@ def experiment(
         ),
         init_seed=seed,
         load_path=inputs.load_path,
+        start_like=start_like or {},
         tokenizer_hash=loaded.hash if loaded is not None else "",
         inputs=[path for path in (inputs.tokens, inputs.overlay) if path is not None],
     )
