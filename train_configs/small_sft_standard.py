@@ -27,6 +27,7 @@ def build(inputs: Inputs) -> AnchoredExperimentConfig:
         rows=4,
         duration=Duration.steps(100),
         annotations=False,
+        refuse_long=True,
         log_interval=10,
     )
 

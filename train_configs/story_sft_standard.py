@@ -29,6 +29,7 @@ def build(inputs: Inputs) -> AnchoredExperimentConfig:
         rows=8,
         duration=Duration.steps(200),
         annotations=False,
+        refuse_long=True,
     )
 
 

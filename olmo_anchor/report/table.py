@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import compress
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -18,11 +19,14 @@ Arm = dict[str, Any]
 
 @dataclass(frozen=True)
 class Column:
-    """:param cell: an arm's number as text, None where the arm has none."""
+    """:param cell: an arm's number as text, None where the arm has none.
+    :param page_only: left out of the table in the terminal, which has 80 columns.
+    """
 
     name: str
     meaning: str
     cell: Callable[[Arm], str | None]
+    page_only: bool = False
 
 
 def _interval(key: str) -> Callable[[Arm], str | None]:
@@ -86,8 +90,18 @@ _COLUMNS = (
     ),
     Column("finished", "share of answers that ended by themselves", _share("finished")),
     Column("words", "mean length of an answer", _words),
-    Column("without annotation", "share of answers without one", _share("no_annotation")),
-    Column("unclosed", "share of annotations that were never closed", _share("unclosed")),
+    Column(
+        "without annotation",
+        "share of answers without one",
+        _share("no_annotation"),
+        page_only=True,
+    ),
+    Column(
+        "unclosed",
+        "share of annotations that were never closed: no answer",
+        _share("unclosed"),
+        page_only=True,
+    ),
 )
 _NOTHING = "\u2013"
 
@@ -142,15 +156,16 @@ def terminal_table(summaries: list[Summary]) -> Group:
     """The tables that end ``make demo``, one per run."""
     parts: list[RenderableType] = []
     made = rows(summaries)
+    shown = [not column.page_only for column in columns(summaries)]
     for summary in summaries:
         table = Table(title=summary.name, title_justify="left", box=None, pad_edge=False)
         table.add_column("arm", no_wrap=True)
-        for column in columns(summaries):
+        for column in compress(columns(summaries), shown):
             # Broken by hand, so that the numbers stay on one line.
             table.add_column(column.name.replace(" ", "\n"), justify="right", no_wrap=True)
         for row in made:
             if row.run == summary.name:
                 style = "green" if row.arm == "sft_anchored" else None
-                table.add_row(row.title, *row.cells, style=style)
+                table.add_row(row.title, *compress(row.cells, shown), style=style)
         parts += [table, *(f"{title}: {value}" for title, value in closing_lines(summary)), ""]
     return Group(*parts)

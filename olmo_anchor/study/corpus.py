@@ -48,7 +48,8 @@ def own_files(root: Path, corpus: Path, sft: Path, tokenizer: str) -> Material:
         recipes="small",
         suite=REPOSITORY / "evals" / "open_text.yaml",
         sampling=("--num-samples", str(SAMPLES), "--max-tokens", "160"),
-        tokenize_chat=("--max-length", str(MAX_LENGTH)),
+        # The bases are trained from nothing, on documents: they never saw a chat token.
+        tokenize_chat=("--layout", "plain", "--max-length", str(MAX_LENGTH)),
     )
 
 

@@ -54,10 +54,15 @@ class PaddedInstanceSourceConfig(InstanceSourceConfig):
     a batch is then padding."""
     seed: int = 0
     """Of the order that ``group_rows`` asks for."""
+    refuse_long: bool = False
+    """Refuse documents that are longer than an instance, instead of cutting them. Post-training
+    arms see the same conversations only if no annotation pushes the end of one out of its row."""
     label: str | None = None
 
     def build(self, work_dir: PathOrStr) -> PaddedInstanceSource:
-        """:raises InputError: when the sources hold fewer tokens than ``max_tokens``."""
+        """:raises InputError: when the sources hold fewer tokens than ``max_tokens``, or a document
+        is too long for ``refuse_long``.
+        """
         return PaddedInstanceSource(
             *(source for config in self.sources for source in config.build(work_dir)),
             config=self,
@@ -99,6 +104,7 @@ class PaddedInstanceSource(InstanceSource):
         self.sources = sources
         self.pad_id = config.tokenizer.pad_token_id
         self._max_tokens = config.max_tokens
+        self._refuse_long = config.refuse_long
         self._order = (config.group_rows, config.seed) if config.group_rows else None
         self._ends = np.cumsum([source.num_tokens for source in sources])
         if self.fs_local_rank == 0 and not self._counts_path.is_file():
@@ -170,6 +176,13 @@ class PaddedInstanceSource(InstanceSource):
         lengths = documents[:, 1]
         longest = int(lengths.max(initial=0))
         too_long = np.flatnonzero(lengths > self.sequence_length)
+        if len(too_long) and self._refuse_long:
+            raise InputError(
+                f"{self.label}: {len(too_long)} of {len(lengths)} documents are longer than an "
+                f"instance of {self.sequence_length} tokens (the longest has {longest}); set "
+                "--dataset.sequence_length, --train_module.max_sequence_length and the batch size "
+                "higher, or tokenize again with a smaller --max-length"
+            )
         np.minimum(lengths, self.sequence_length, out=lengths)
         # The first token of a row is never a target.
         untrained = [

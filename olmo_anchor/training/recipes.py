@@ -158,6 +158,7 @@ def experiment(
     duration: Duration | None = None,
     group_by_length: bool = False,
     chunked: bool = False,
+    refuse_long: bool = False,
     start_like: dict[str, str] | None = None,
     save_interval: int = 250,
     log_interval: int = 50,
@@ -173,6 +174,7 @@ def experiment(
     :param group_by_length: put documents of similar length into one batch.
     :param chunked: pretraining on long documents: lay them end to end and cut the whole into
         instances, as OLMo-core does. Not for policies that mask by role.
+    :param refuse_long: refuse documents longer than an instance, instead of cutting them.
     :param start_like: tokens that the loaded weights never saw, such as a chat template's, and the
         text whose embedding each starts with (see ``embeddings.py``).
     """
@@ -195,6 +197,7 @@ def experiment(
             tokenizer=tokenizer,
             max_tokens=max_tokens,
             group_rows=rows if group_by_length else None,
+            refuse_long=refuse_long,
             seed=seed,
         )
     return AnchoredExperimentConfig(

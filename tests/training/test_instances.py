@@ -47,6 +47,13 @@ def test_padding_is_never_a_target_and_long_documents_are_cut(tmp_path: Path) ->
     assert source[0]["input_ids"].dtype == torch.int64  # type: ignore[attr-defined]
 
 
+def test_long_documents_can_be_refused(tmp_path: Path) -> None:
+    documents = [[10, 60, END], [10, 11, 61, 62, 63, END]]
+    with pytest.raises(InputError, match=r"1 of 2 documents are longer .* 4 tokens .* has 6"):
+        padded(documents, tmp_path, refuse_long=True)
+    assert len(padded(documents, tmp_path, length=6, refuse_long=True)) == 2
+
+
 def test_a_document_that_truncation_leaves_without_a_target_is_skipped(tmp_path: Path) -> None:
     # The second keeps a True only at its first token, which is never a target.
     documents = [[10, 11, 12, 13, 60, END], [60, 11, 12, 13, 60, END], [10, 60, END]]
