@@ -84,12 +84,14 @@ class Pipeline:
         """Run what is not done.
 
         :raises WorkFailed: when a stage fails: its last lines, and the command to run it again.
-        Stages that run beside it are stopped. A KeyboardInterrupt stops them too.
+        Stages that run beside it are stopped; Ctrl-C and SIGTERM stop them too.
         """
         self.logs.mkdir(parents=True, exist_ok=True)
         for state in self._states.values():
             if self._is_done(state.stage):
                 state.status = "kept"
+        # Stages have process groups of their own, which a SIGTERM to this process does not reach.
+        before = signal.signal(signal.SIGTERM, _interrupt)
         try:
             with self._display() as refresh:
                 while self._step():
@@ -98,6 +100,7 @@ class Pipeline:
         finally:
             for state in self._states.values():
                 _stop(state)
+            signal.signal(signal.SIGTERM, before)
 
     def _is_done(self, stage: Stage) -> bool:
         if not stage.done.exists():
@@ -191,6 +194,10 @@ class Pipeline:
                 took = f"{state.seconds:.0f} s"
             table.add_row(marks[state.status], state.stage.name, took)
         return table
+
+
+def _interrupt(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
 
 
 def _stop(state: _State) -> None:

@@ -98,7 +98,8 @@ def test_a_stage_that_leaves_nothing_has_failed(tmp_path: Path) -> None:
         Pipeline([empty], tmp_path / "logs").run()
 
 
-def test_an_interrupt_stops_the_children(tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_the_children(tmp_path: Path, how: signal.Signals) -> None:
     program = (
         "import sys; from pathlib import Path\n"
         "from olmo_anchor.study.pipeline import Pipeline, Stage\n"
@@ -113,7 +114,7 @@ def test_an_interrupt_stops_the_children(tmp_path: Path) -> None:
         time.sleep(0.05)
     time.sleep(0.5)  # until the parent has the child's handle
     child = int(pid_file.read_text())
-    parent.send_signal(signal.SIGINT)
+    parent.send_signal(how)
     parent.wait(timeout=20)
     with pytest.raises(ProcessLookupError):
         os.kill(child, 0)
