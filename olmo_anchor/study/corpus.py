@@ -38,7 +38,7 @@ def own_files(root: Path, corpus: Path, sft: Path, tokenizer: str) -> Material:
         if not path.is_file():
             raise InputError(f"{path}: no such file")
     conversations, *prompts = split_conversations(root, sft)
-    annotate = ("--annotator", "keyword")
+    annotate = ("--annotator", "keyword", "--workers", "2")
     return Material(
         documents=corpus.resolve(),
         conversations=conversations,
