@@ -158,7 +158,9 @@ def terminal_table(summaries: list[Summary]) -> Group:
     made = rows(summaries)
     shown = [not column.page_only for column in columns(summaries)]
     for summary in summaries:
-        table = Table(title=summary.name, title_justify="left", box=None, pad_edge=False)
+        table = Table(
+            title=summary.name, title_justify="left", box=None, pad_edge=False, padding=(0, 1, 0, 0)
+        )
         table.add_column("arm", no_wrap=True)
         for column in compress(columns(summaries), shown):
             # Broken by hand, so that the numbers stay on one line.
