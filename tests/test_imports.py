@@ -20,6 +20,7 @@ LEVELS = (
     ("annotate", "training", "generation", "evaluation"),
     ("report",),
     ("study",),
+    ("commands",),
     ("cli",),
 )
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}

@@ -1,0 +1,1 @@
+"""The commands. Each parses its options, imports one module and calls it: no logic here."""

@@ -1,0 +1,69 @@
+"""From what models say to numbers, and to a page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from olmo_anchor.commands.options import DIRECTORY, FILE
+
+__all__ = ["evaluate", "report"]
+
+
+@click.command()
+@click.option(
+    "--suite", required=True, type=FILE, help="What is judged and compared: evals/*.yaml."
+)
+@click.option(
+    "--model",
+    "models",
+    multiple=True,
+    required=True,
+    metavar="NAME=FILE|DIR",
+    help="A generations file, or a folder that holds generations.jsonl. Repeat for each model.",
+)
+@click.option("--out", required=True, type=DIRECTORY, help="The folder to write.")
+@click.option(
+    "--engine",
+    type=click.Choice(["hf", "vllm"]),
+    default="hf",
+    show_default=True,
+    help="Scores the prior of the models that the suite names.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace an existing output folder.")
+def evaluate(models: tuple[str, ...], **options: Any) -> None:
+    """Judge and score generations, and compare the models that made them.
+
+    Reads generations files as generate writes them. Writes scores.jsonl (labels of every response),
+    summary.json (per model: entropy with a 95 % interval, valid, style, annotation and request
+    followed; share of the gap closed; prior KL) and, last, manifest.json.
+
+    \b
+    Example:
+      olmo-anchor evaluate --suite evals/story_world.yaml \\
+          --model sft_standard=a.jsonl --model sft_anchored=b.jsonl --out runs/compared
+    """
+    from olmo_anchor.evaluation.evaluate import EvaluateConfig, parse_models
+
+    EvaluateConfig(models=parse_models(models), **options).run()
+    click.echo(f"{options['out']}: summary.json. Look at it with: olmo-anchor report")
+
+
+@click.command()
+@click.argument("folders", nargs=-1, required=True, type=DIRECTORY, metavar="DIR...")
+@click.option("--out", required=True, type=FILE, help="The HTML page to write.")
+def report(folders: tuple[Path, ...], out: Path) -> None:
+    """Build one self-contained HTML page from summaries, and print its table.
+
+    Reads DIR/summary.json of each DIR, as evaluate writes it. The page opens without a network:
+    verdict first, then table, figures, example answers side by side, provenance.
+
+    \b
+    Example:
+      olmo-anchor report runs/demo/seed-0 runs/demo/seed-1 --out runs/demo/report.html
+    """
+    from olmo_anchor.report.page import write_report
+
+    write_report(list(folders), out)
