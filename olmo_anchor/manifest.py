@@ -167,8 +167,10 @@ def read_manifest(folder: Path, kind: str | None = None, name: str = MANIFEST) -
 _MARK = ".olmo-anchor"
 
 
-def prepare_output(folder: Path, *, overwrite: bool = False, resume: bool = False) -> None:
+def prepare_output(folder: Path, *, overwrite: bool = False, resume: bool | None = None) -> None:
     """Make ``folder`` ready to be written. Call it once the inputs are known to be good.
+
+    :param resume: None for a command that cannot resume.
 
     :raises InputError: when it exists and is not empty and neither flag is given, or both are; when
         it is a file; when ``overwrite`` would remove a folder that no command of ours made.
@@ -179,8 +181,9 @@ def prepare_output(folder: Path, *, overwrite: bool = False, resume: bool = Fals
         raise InputError(f"{folder}: is a file, not a folder to write into")
     if folder.is_dir() and any(folder.iterdir()):
         if not (overwrite or resume):
+            finishes = "" if resume is None else "--resume finishes it, "
             raise InputError(
-                f"{folder}: exists and is not empty; --resume finishes it, --overwrite replaces it"
+                f"{folder}: exists and is not empty; {finishes}--overwrite replaces it"
             )
         if not ((folder / _MARK).exists() or (folder / MANIFEST).exists()):
             raise InputError(

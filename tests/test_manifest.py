@@ -86,6 +86,8 @@ def test_an_output_folder_is_not_taken_over(tmp_path: Path) -> None:
     prepare_output(mine)
     (mine / "file").touch()
     with pytest.raises(InputError, match=r"exists and is not empty; --resume .* --overwrite"):
+        prepare_output(mine, resume=False)
+    with pytest.raises(InputError, match=r"exists and is not empty; --overwrite replaces it"):
         prepare_output(mine)
     with pytest.raises(InputError, match="exclude each other"):
         prepare_output(mine, overwrite=True, resume=True)

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import rich
 import torch
-from olmo_core.data.composable import InstanceSource
+from olmo_core.data.composable import ConcatAndChunkInstanceSourceConfig, InstanceSource
 from olmo_core.distributed.utils import barrier, get_rank
 from olmo_core.exceptions import OLMoConfigurationError
 from olmo_core.io import is_url
@@ -44,8 +44,9 @@ from olmo_anchor.errors import AnchorError, InputError, WorkFailed
 from olmo_anchor.manifest import MANIFEST, Manifest, file_record, read_manifest, write_json
 from olmo_anchor.training.callbacks import AnchorStateCallback
 from olmo_anchor.training.embeddings import start_embeddings
-from olmo_anchor.training.instances import PaddedInstanceSource
+from olmo_anchor.training.instances import PaddedInstanceSource, PaddedInstanceSourceConfig
 from olmo_anchor.training.recipes import AnchoredExperimentConfig, Inputs
+from olmo_anchor.training.source import InterleavedDocumentSourceConfig
 
 if TYPE_CHECKING:
     from olmo_anchor.tokenizer import AnchorTokenizer
@@ -179,6 +180,10 @@ def train(config: AnchoredExperimentConfig, tokenizer: AnchorTokenizer | None) -
     load_path = None if config.load_path is None else find_checkpoint(Path(config.load_path))
     if load_path is not None:
         _check_same_tokenizer(load_path.parent, config)
+    if isinstance(config.dataset, PaddedInstanceSourceConfig | ConcatAndChunkInstanceSourceConfig):
+        for source in config.dataset.sources:
+            if isinstance(source, InterleavedDocumentSourceConfig):
+                source.open()  # what is wrong with the data is said before anything is written
     began = time.monotonic()
     prepare_training_environment(backend=_backend(), shared_filesystem=True)
     try:

@@ -57,6 +57,21 @@ def test_a_dry_run_with_data_tells_tokens_and_steps(
     assert not (tmp_path / "run").exists()
 
 
+def test_wrong_data_is_refused_before_anything_is_written(
+    prose: Corpus,
+    chat: Corpus,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    run = tmp_path / "run"
+    words = ["--tokens", str(prose.tokens), "--save-folder", str(run)]
+    other = ["--overlay", str(chat.overlay)]
+    assert call("story_base_annotated", [*words, *other], monkeypatch) == 2
+    assert str(chat.overlay) in capsys.readouterr().err
+    assert not run.exists()
+
+
 @pytest.mark.parametrize("pair", ["story_base", "story_sft", "small_base", "small_sft"])
 def test_siblings_differ_in_annotations_and_policy_alone(
     pair: str, monkeypatch: pytest.MonkeyPatch
