@@ -6,7 +6,15 @@ from typing import Any
 
 import click
 
-from olmo_anchor.commands.options import DIRECTORY, FILE, MAX_REJECTED
+from olmo_anchor.commands.options import (
+    DIRECTORY,
+    FILE,
+    MAX_REJECTED,
+    OVERWRITE,
+    POLICY,
+    TRAIN_TURNS,
+    VALUE_ONLY_FRACTION,
+)
 
 __all__ = ["annotate", "inspect", "materialise", "overlay"]
 
@@ -35,7 +43,7 @@ __all__ = ["annotate", "inspect", "materialise", "overlay"]
 )
 @click.option("--limit", type=click.IntRange(min=1), help="Annotate only the first N documents.")
 @MAX_REJECTED
-@click.option("--overwrite", is_flag=True, help="Replace an existing output folder.")
+@OVERWRITE
 @click.option("--resume", is_flag=True, help="Go on after what is annotated already.")
 @click.option("--dry-run", is_flag=True, help="Show the annotations of the first chunks, and stop.")
 def annotate(dry_run: bool, **options: Any) -> None:
@@ -79,7 +87,7 @@ def annotate(dry_run: bool, **options: Any) -> None:
     help="Reject a longer annotation; it must be shorter than a training instance.",
 )
 @MAX_REJECTED
-@click.option("--overwrite", is_flag=True, help="Replace an existing output folder.")
+@OVERWRITE
 @click.option("--resume", is_flag=True, help="Go on after the last finished token file.")
 def overlay(**options: Any) -> None:
     """Lay annotations over token files, which stay as they are.
@@ -105,11 +113,7 @@ def overlay(**options: Any) -> None:
 @click.command()
 @click.argument("tokens", type=DIRECTORY, metavar="TOKENS_DIR")
 @click.option("--overlay", type=DIRECTORY, help="The OVERLAY_DIR that belongs to it.")
-@click.option(
-    "--policy",
-    type=click.Choice(["full", "anchored", "unmasked", "annotation_only"]),
-    help="Which tokens are trained.  [default: anchored for conversations, else full]",
-)
+@POLICY
 @click.option("--docs", type=click.IntRange(min=1), default=3, show_default=True, help="How many.")
 @click.option("--doc", multiple=True, help="These documents, by number or id. May be repeated.")
 @click.option("--seed", type=int, help="Pick documents at random.  [default: the first ones]")
@@ -121,20 +125,8 @@ def overlay(**options: Any) -> None:
     show_default=True,
     help="Of a longer document show only the beginning.",
 )
-@click.option(
-    "--train-turns",
-    type=click.Choice(["final", "all"]),
-    default="final",
-    show_default=True,
-    help="Which turns of a conversation are trained.",
-)
-@click.option(
-    "--value-only-fraction",
-    type=click.FloatRange(0, 1),
-    default=0.003,
-    show_default=True,
-    help="anchored: the share of documents in which only values are masked.",
-)
+@TRAIN_TURNS
+@VALUE_ONLY_FRACTION
 @click.option("--mask-seed", type=int, default=0, show_default=True, help="Of that choice.")
 @click.option("--html", type=FILE, help="Write a page instead of printing.")
 def inspect(**options: Any) -> None:
@@ -158,27 +150,11 @@ def inspect(**options: Any) -> None:
 @click.argument("tokens", type=DIRECTORY, metavar="TOKENS_DIR")
 @click.option("--overlay", required=True, type=DIRECTORY, help="The OVERLAY_DIR of TOKENS_DIR.")
 @click.option("--out", required=True, type=DIRECTORY, help="The TOKENS_DIR to write.")
-@click.option(
-    "--policy",
-    type=click.Choice(["full", "anchored", "unmasked", "annotation_only"]),
-    help="What the label masks say.  [default: anchored for conversations, else full]",
-)
-@click.option(
-    "--train-turns",
-    type=click.Choice(["final", "all"]),
-    default="final",
-    show_default=True,
-    help="Which turns of a conversation are trained.",
-)
-@click.option(
-    "--value-only-fraction",
-    type=click.FloatRange(0, 1),
-    default=0.003,
-    show_default=True,
-    help="anchored: the share of documents in which only values are masked.",
-)
+@POLICY
+@TRAIN_TURNS
+@VALUE_ONLY_FRACTION
 @click.option("--seed", type=int, default=0, show_default=True, help="Of that choice.")
-@click.option("--overwrite", is_flag=True, help="Replace an existing output folder.")
+@OVERWRITE
 @click.option("--resume", is_flag=True, help="Go on after the last finished part.")
 def materialise(**options: Any) -> None:
     """Write the interleaved corpus as stock token files with label masks.

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from olmo_anchor.commands.options import DIRECTORY, FILE, MAX_REJECTED
+from olmo_anchor.commands.options import DIRECTORY, FILE, MAX_REJECTED, OVERWRITE
 
 __all__ = ["export", "generate"]
 
@@ -25,7 +25,7 @@ __all__ = ["export", "generate"]
     type=click.IntRange(min=1),
     help="The longest sequence to serve.  [default: the training sequence length]",
 )
-@click.option("--overwrite", is_flag=True, help="Replace an existing output folder.")
+@OVERWRITE
 def export(**options: Any) -> None:
     """Make a Hugging Face model folder from a checkpoint, for transformers, vLLM and lm-eval.
 

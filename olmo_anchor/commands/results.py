@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from olmo_anchor.commands.options import DIRECTORY, FILE
+from olmo_anchor.commands.options import DIRECTORY, FILE, OVERWRITE
 
 __all__ = ["evaluate", "report"]
 
@@ -32,7 +32,7 @@ __all__ = ["evaluate", "report"]
     show_default=True,
     help="Scores the prior of the models that the suite names.",
 )
-@click.option("--overwrite", is_flag=True, help="Replace an existing output folder.")
+@OVERWRITE
 def evaluate(models: tuple[str, ...], **options: Any) -> None:
     """Judge and score generations, and compare the models that made them.
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from olmo_anchor.commands.options import DIRECTORY, FILE
+from olmo_anchor.commands.options import DIRECTORY, FILE, OVERWRITE
 
 __all__ = ["study"]
 
@@ -22,7 +22,7 @@ def study() -> None:
 @click.option("--out", required=True, type=DIRECTORY, help="The folder to write.")
 @click.option("--seed", default=0, show_default=True, help="Equal seeds give equal files.")
 @click.option("--documents", type=click.IntRange(min=1), help="Pretraining documents.")
-@click.option("--overwrite", is_flag=True, help="Replace an existing output folder.")
+@OVERWRITE
 def world(out: Path, seed: int, documents: int | None, overwrite: bool) -> None:
     """Write the story world: a corpus of short stories about 48 topics, and the truth about them.
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from olmo_anchor.commands.options import DIRECTORY, MAX_REJECTED
+from olmo_anchor.commands.options import DIRECTORY, MAX_REJECTED, OVERWRITE
 
 __all__ = ["adopt", "tokenize"]
 
@@ -56,7 +56,7 @@ __all__ = ["adopt", "tokenize"]
     "--shuffle-seed", type=int, help="Shuffle the records, which are then held in memory."
 )
 @MAX_REJECTED
-@click.option("--overwrite", is_flag=True, help="Replace an existing output folder.")
+@OVERWRITE
 @click.option("--resume", is_flag=True, help="Go on after the last finished part.")
 @click.option("--dry-run", is_flag=True, help="Check the inputs, say what would be done, stop.")
 def tokenize(inputs: tuple[Path, ...], out: Path, dry_run: bool, **options: Any) -> None:
@@ -118,7 +118,7 @@ def tokenize(inputs: tuple[Path, ...], out: Path, dry_run: bool, **options: Any)
     help="csv: the .csv.gz beside a token file tells its documents, and must agree with the "
     "end-of-text tokens. end-of-text: these alone do, as for OLMo-core.",
 )
-@click.option("--overwrite", is_flag=True, help="Replace an existing output folder.")
+@OVERWRITE
 @click.option("--dry-run", is_flag=True, help="Say what is taken for what, and stop.")
 def adopt(inputs: tuple[Path, ...], out: Path, dry_run: bool, **options: Any) -> None:
     """Take token files that were made elsewhere as they are.
