@@ -180,14 +180,14 @@ def prepare_output(folder: Path, *, overwrite: bool = False, resume: bool | None
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder}: is a file, not a folder to write into")
     if folder.is_dir() and any(folder.iterdir()):
+        if not ((folder / _MARK).exists() or (folder / MANIFEST).exists()):
+            raise InputError(
+                f"{folder}: was not made by olmo-anchor, so it is left alone; name another folder"
+            )
         if not (overwrite or resume):
             finishes = "" if resume is None else "--resume finishes it, "
             raise InputError(
                 f"{folder}: exists and is not empty; {finishes}--overwrite replaces it"
-            )
-        if not ((folder / _MARK).exists() or (folder / MANIFEST).exists()):
-            raise InputError(
-                f"{folder}: was not made by olmo-anchor, so it is left alone; name another folder"
             )
         if overwrite:
             shutil.rmtree(folder)

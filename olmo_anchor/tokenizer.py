@@ -305,9 +305,14 @@ def _from_hub(name: str) -> bytes:
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
+    if Path(name).exists():
+        raise InputError(f"{name}: there is no {_FILE} in it")
     missing = f"{name}: no such file or folder"
-    if name.endswith(".json") or name.count("/") > 1:
-        raise InputError(f"{missing}; --tokenizer takes a tokenizer.json, a folder or a hub id")
+    if name.endswith(".json") or name.count("/") != 1 or name[0] in "./~":
+        raise InputError(
+            f"{missing}; a tokenizer is a tokenizer.json, a folder that holds one, or a hub id "
+            "such as allenai/dolma2-tokenizer"
+        )
     try:
         return Path(hf_hub_download(name, _FILE)).read_bytes()
     except (HFValidationError, HfHubHTTPError, OSError) as error:

@@ -160,9 +160,15 @@ def test_what_is_no_tokenizer_is_named(tmp_path: Path, content: bytes, message: 
     assert str(path) in str(caught.value)
 
 
-def test_a_missing_tokenizer_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no such file"):
-        AnchorTokenizer.load(tmp_path / "absent.json")
+@pytest.mark.parametrize("name", ["absent.json", "absent", "./a/b", "a/b/c"])
+def test_a_missing_tokenizer_is_named_without_asking_the_hub(name: str) -> None:
+    with pytest.raises(InputError, match=f"^{name}: no such file"):
+        AnchorTokenizer.load(name)
+
+
+def test_a_folder_without_a_tokenizer_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"there is no tokenizer\.json in it"):
+        AnchorTokenizer.load(tmp_path)
 
 
 def test_the_newline_table_covers_the_vocabulary(tiny: AnchorTokenizer) -> None:

@@ -1,6 +1,6 @@
 """Post-train the small standard base on real instructions.
 
-100 steps of four conversations, one per row of 512 tokens; longer ones are cut at their end. Its
+60 steps of four conversations, one per row of 512 tokens; longer ones are cut at their end. Its
 sibling is small_sft_anchored.py.
 
   python train_configs/small_sft_standard.py --tokens CHAT --overlay CHAT_OVERLAY \
@@ -25,7 +25,7 @@ def build(inputs: Inputs) -> AnchoredExperimentConfig:
         scheduler=LinearWithWarmup(warmup=0, alpha_f=0.0),
         sequence_length=512,
         rows=4,
-        duration=Duration.steps(100),
+        duration=Duration.steps(60),
         annotations=False,
         refuse_long=True,
         log_interval=10,

@@ -99,7 +99,9 @@ def summary(manifest: Manifest, config: AnnotateConfig) -> str:
     counts = manifest.counts
     return (
         f"{config.out}: {counts['annotations']:,} of {counts['chunks']:,} chunks annotated, "
-        f"{counts['unannotated']:,} had nothing to annotate, {counts['rejected']:,} rejected"
+        f"{counts['unannotated']:,} without an annotation, "
+        f"{counts['rejected']:,} records rejected\n"
+        f"next: olmo-anchor overlay {config.tokens} {config.out} --out OVERLAY_DIR"
     )
 
 

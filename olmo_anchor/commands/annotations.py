@@ -108,6 +108,7 @@ def overlay(**options: Any) -> None:
 
     config = OverlayConfig(**options)
     click.echo(summary(config.run(), config.out))
+    click.echo(f"next: olmo-anchor inspect {config.tokens} --overlay {config.out}")
 
 
 @click.command()
@@ -143,7 +144,10 @@ def inspect(**options: Any) -> None:
     """
     from olmo_anchor.corpus.inspect import InspectConfig
 
-    InspectConfig(**options).run()
+    config = InspectConfig(**options)
+    config.run()
+    if config.html is not None:
+        click.echo(config.html)
 
 
 @click.command()

@@ -48,7 +48,7 @@ def evaluate(models: tuple[str, ...], **options: Any) -> None:
     from olmo_anchor.evaluation.evaluate import EvaluateConfig, parse_models
 
     EvaluateConfig(models=parse_models(models), **options).run()
-    click.echo(f"{options['out']}: summary.json. Look at it with: olmo-anchor report")
+    click.echo(f"next: olmo-anchor report {options['out']} --out report.html")
 
 
 @click.command()

@@ -48,8 +48,8 @@ class PartJournal:
         """:raises InputError: naming what is not as it was when the folder was begun."""
         if changed := [name for name in key if found.get(name) != key[name]]:
             raise InputError(
-                f"{folder}: was begun with another {', '.join(changed)}; give the same to "
-                "--resume, or --overwrite"
+                f"{folder}: was begun with other settings or inputs ({', '.join(changed)}); "
+                "--resume wants the same, --overwrite begins again"
             )
 
     def append(self, part: dict[str, Any]) -> None:

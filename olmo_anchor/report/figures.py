@@ -22,8 +22,13 @@ _OTHER = "#CC79A7"
 _INK = "#7a7f87"
 
 
-def diversity_figure(summaries: list[Summary]) -> str:
-    """The headline measure of each arm with its interval, one marker per run; dotted: the most."""
+def diversity_figure(summaries: list[Summary]) -> str | None:
+    """The headline measure of each arm with its interval, one marker per run; dotted: the most.
+
+    None where no arm has it.
+    """
+    if not any(summary.diversity(arm) for summary in summaries for arm in summary.arms):
+        return None
     from matplotlib.figure import Figure
 
     arms = list(dict.fromkeys(name for summary in summaries for name in summary.arms))

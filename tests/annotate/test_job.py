@@ -48,7 +48,7 @@ def test_a_job_that_was_killed_ends_as_if_it_had_not_been(
 
     with pytest.raises(InputError, match="--resume finishes it"):
         annotate(tokens, out)
-    with pytest.raises(InputError, match="another min_chunk_tokens"):
+    with pytest.raises(InputError, match=r"other settings or inputs \(min_chunk_tokens\)"):
         annotate(tokens, out, resume=True, min_chunk_tokens=4)
     resumed = annotate(tokens, out, resume=True)
     assert resumed.counts == whole.counts

@@ -173,7 +173,7 @@ def test_finished_parts_are_kept_on_resuming(
     with pytest.raises(KeyboardInterrupt):
         MaterialiseConfig(tokens=tokens, overlay=overlay, out=out).run()
     monkeypatch.setattr(MaterialiseConfig, "_part", part)
-    with pytest.raises(InputError, match="another seed"):
+    with pytest.raises(InputError, match=r"other settings or inputs \(.*seed.*\)"):
         MaterialiseConfig(tokens=tokens, overlay=overlay, out=out, resume=True, seed=1).run()
     resumed = MaterialiseConfig(tokens=tokens, overlay=overlay, out=out, resume=True).run()
     assert resumed.extra == whole.extra

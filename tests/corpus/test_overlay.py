@@ -372,7 +372,7 @@ class TestExistingOutput:
         out.mkdir()
         (out / "mine").write_text("kept")
         tokens, annotations = write_tokens([docs]), write_annotations([GOOD])
-        with pytest.raises(InputError, match="not empty"):
+        with pytest.raises(InputError, match="left alone"):
             run(tokens, annotations, out)
         (tokens / "token_ids_part_0000.npy").write_bytes(b"\0\0" * sum(map(len, docs)))
         with pytest.raises(InputError):
@@ -408,7 +408,7 @@ class TestExistingOutput:
         monkeypatch.setattr(module, "scan_part", scan)
         with pytest.raises(InputError, match="--resume finishes it"):
             run(tokens, annotations, out)
-        with pytest.raises(InputError, match="another max_annotation_tokens"):
+        with pytest.raises(InputError, match=r"other settings or inputs \(max_annotation_tokens\)"):
             run(tokens, annotations, out, resume=True, max_annotation_tokens=9)
         kept = (out / "part-0000.ids.npy").stat().st_mtime_ns
         resumed = run(tokens, annotations, out, resume=True, max_rejected=1)

@@ -106,6 +106,21 @@ def test_runs_are_listed_and_the_verdict_is_their_mean(tmp_path: Path) -> None:
     assert "anchored SFT 5.30, mean of 2 runs" in "".join(Page(render(summaries)).text)
 
 
+def test_a_missing_answer_is_said_and_an_empty_figure_left_out(tmp_path: Path) -> None:
+    examples = [
+        {"prompt": "Tell a story.", "annotation": None, "response": response}
+        for response in (None, "")
+    ]
+    arms = {"mine": {"topic_entropy_bits": {"value": None}, "valid": 0.0, "examples": examples}}
+    (tmp_path / "summary.json").write_bytes(orjson.dumps({"arms": arms}))
+    html = render(load_summaries([tmp_path]))
+    text = "".join(Page(html).text)
+    assert "(no answer: the annotation was never closed)" in text
+    assert "(an empty answer)" in text
+    assert "None" not in text
+    assert "<svg" not in html
+
+
 def test_a_summary_without_labels_has_columns_of_its_own(tmp_path: Path) -> None:
     measured = {"value": 0.412, "low": 0.4, "high": 0.43, "n": 20}
     arm = {"embedding_dissimilarity": measured, "finished": 0.97, "response_words": 31.4}
