@@ -89,6 +89,11 @@ class GenerateConfig:
             raise InputError(f"--num-samples must be at least 1, it is {self.num_samples}")
         if not self.model.is_dir():
             raise InputError(f"{self.model}: no such folder; make one with `olmo-anchor export`")
+        if not (self.model / "config.json").is_file():
+            raise InputError(
+                f"{self.model}: not a model folder (it has no config.json); make one with "
+                "`olmo-anchor export`"
+            )
         if not self.prompts.is_file():
             raise InputError(f"{self.prompts}: no such file; prompts are JSONL")
         tokenizer = AnchorTokenizer.load(self.model)
