@@ -10,7 +10,7 @@ import hashlib
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from importlib import metadata
@@ -167,14 +167,24 @@ def read_manifest(folder: Path, kind: str | None = None, name: str = MANIFEST) -
 _MARK = ".olmo-anchor"
 
 
-def prepare_output(folder: Path, *, overwrite: bool = False, resume: bool | None = None) -> None:
+def prepare_output(
+    folder: Path,
+    *,
+    overwrite: bool = False,
+    resume: bool | None = None,
+    inputs: Sequence[Path] = (),
+) -> None:
     """Make ``folder`` ready to be written. Call it once the inputs are known to be good.
 
     :param resume: None for a command that cannot resume.
+    :param inputs: what the command reads; none of it may lie in ``folder``, or be it.
 
     :raises InputError: when it exists and is not empty and neither flag is given, or both are; when
         it is a file; when ``overwrite`` would remove a folder that no command of ours made.
     """
+    for path in inputs:
+        if path.resolve().is_relative_to(folder.resolve()):
+            raise InputError(f"{folder}: holds the input {path}; write to another folder")
     if overwrite and resume:
         raise InputError("--overwrite and --resume exclude each other: give one")
     if folder.exists() and not folder.is_dir():

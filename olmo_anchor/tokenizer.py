@@ -192,11 +192,11 @@ class AnchorTokenizer:
     def control_strings(self) -> tuple[str, ...]:
         """The strings of the added tokens, in the order of their ids.
 
-        Left out are those that are white space or one character: some tokenizers add runs of
-        spaces, which are text.
+        Left out are those of one character and those with white space at an end: some tokenizers
+        add runs of spaces, which are text.
         """
         added = (str(token["content"]) for token in self._added)
-        return tuple(token for token in added if len(token) > 1 and token.strip())
+        return tuple(token for token in added if len(token) > 1 and token.strip() == token)
 
     def break_controls(self, text: str) -> str:
         """Put a space after the first character of every control string in ``text``.

@@ -104,3 +104,13 @@ def test_a_folder_that_we_did_not_make_is_never_removed(tmp_path: Path) -> None:
     assert (tmp_path / "thesis.tex").exists()
     with pytest.raises(InputError, match="is a file"):
         prepare_output(tmp_path / "thesis.tex", overwrite=True)
+
+
+def test_an_output_folder_may_not_hold_an_input(tmp_path: Path) -> None:
+    mine = tmp_path / "mine"
+    prepare_output(mine)
+    (mine / "tokens").mkdir()
+    for read in (mine, mine / "tokens"):
+        with pytest.raises(InputError, match="holds the input"):
+            prepare_output(mine, overwrite=True, inputs=(read,))
+    assert (mine / "tokens").is_dir()

@@ -159,7 +159,12 @@ class _Job:
             return manifest
         # Before anything is written, or what would be replaced is gone.
         self.tokens.check_bounds()
-        prepare_output(out, overwrite=self.config.overwrite, resume=self.config.resume)
+        prepare_output(
+            out,
+            overwrite=self.config.overwrite,
+            resume=self.config.resume,
+            inputs=(self.config.tokens,),
+        )
         state = self._resume()
         rejects = Rejects(out / "rejected.jsonl")
         journal = Journal(out / "journal.jsonl")

@@ -117,8 +117,9 @@ def _pairs(
 
 
 def _mask_beside(path: Path) -> Path | None:
-    mask = path.with_name(path.name.replace("token_ids", "labels_mask", 1))
-    return mask if mask != path and mask.is_file() else None
+    names = (path.name.replace("token_ids", name, 1) for name in ("labels_mask", "label_mask"))
+    masks = (path.with_name(name) for name in names)
+    return next((mask for mask in masks if mask != path and mask.is_file()), None)
 
 
 def _number(path: Path) -> int | None:

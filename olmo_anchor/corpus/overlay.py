@@ -145,7 +145,12 @@ class _Run:
         fresh = not out.is_dir() or not any(out.iterdir())
         if config.overwrite and not fresh:
             self._scan_only()
-        prepare_output(out, overwrite=config.overwrite, resume=config.resume)
+        prepare_output(
+            out,
+            overwrite=config.overwrite,
+            resume=config.resume,
+            inputs=(config.tokens, config.annotations),
+        )
         journal = PartJournal(out, self.key, FILES)
         try:
             with progress("laying annotations over tokens", self.tokens.tokens) as advance:

@@ -93,19 +93,22 @@ class EvaluateConfig:
                 arms[name] = list(judge_file(name, path, judge))
                 advance()
         label = suite.entropy_of
+        known = judge.values[label]
+        maximum = math.log2(len(known)) if known else None
         summary = {
             "suite": suite.name,
             "note": suite.note,
             "judge": judge.name,
             "arms": {
-                name: {**summarise_arm(samples, suite), "examples": examples(samples, suite)}
+                name: {
+                    **summarise_arm(samples, suite, maximum),
+                    "examples": examples(samples, suite),
+                }
                 for name, samples in arms.items()
             },
             **(summarise_gap(arms, suite.gap, suite) if suite.gap else {}),
             "prior_kl_bits": self._prior(suite.prior, suite, judge, arms),
-            "max_entropy_bits": math.log2(len(judge.values[label]))
-            if judge.values[label]
-            else None,
+            "max_entropy_bits": maximum,
             f"sft_{label}s": _taught(arms, suite),
         }
         records = {name: [one.record() for one in samples] for name, samples in arms.items()}
@@ -153,7 +156,9 @@ class EvaluateConfig:
         scores: Mapping[str, list[dict[str, Any]]],
         summary: dict[str, Any],
     ) -> dict[str, Any]:
-        prepare_output(self.out, overwrite=self.overwrite)
+        prepare_output(
+            self.out, overwrite=self.overwrite, inputs=(self.suite, *self.models.values())
+        )
         with atomic_write(self.out / "scores.jsonl") as file:
             for record in chain.from_iterable(scores.values()):
                 file.write(orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -48,12 +48,17 @@ def examples(samples: Iterable[Sample], suite: Suite, count: int = 8) -> list[di
     ]
 
 
-def summarise_arm(samples: Sequence[Sample], suite: Suite) -> dict[str, Any]:
+def summarise_arm(
+    samples: Sequence[Sample], suite: Suite, maximum: float | None = None
+) -> dict[str, Any]:
     """The numbers of one model.
 
     Entropy is over valid responses; ``valid`` and ``style`` are shares of all responses to open
     prompts; ``annotation_followed`` of those with an annotation; ``request_followed`` of all
     responses to prompts that name a value. Shares are None where there is nothing to count.
+
+    :param maximum: the entropy of a uniform choice among all labels, in bits, where it is known; no
+        interval ends above it.
     """
     opened = [s for s in samples if s.kind == suite.open_kind]
     by_label = label_counts(samples, suite)
@@ -61,6 +66,8 @@ def summarise_arm(samples: Sequence[Sample], suite: Suite) -> dict[str, Any]:
     n = sum(counts)
     followed = [f for f in (s.followed() for s in opened) if f is not None]
     entropy = interval(counts, np.random.default_rng(suite.seed)) if n else None
+    if entropy is not None and maximum is not None:
+        entropy = replace(entropy, high=min(entropy.high, maximum))
     return {
         f"{suite.entropy_of}_entropy_bits": {
             **(asdict(entropy) if entropy else {"value": None, "low": None, "high": None}),

@@ -17,7 +17,7 @@ from pathlib import Path
 import orjson
 
 from olmo_anchor.errors import InputError
-from olmo_anchor.manifest import write_json
+from olmo_anchor.manifest import sha256_file, write_json
 from olmo_anchor.progress import console
 from olmo_anchor.study.pipeline import Pipeline, Stage
 from olmo_anchor.study.stages import REPOSITORY, Material, comparison, story_world
@@ -60,6 +60,7 @@ class DemoConfig:
         folders = []
         for seed in self.seeds:
             root = (self.out / f"seed-{seed}").absolute()
+            self._claim(root)
             stages = comparison(root, seed, self._material(root, seed), engine=self.engine)
             run_stages(stages, root, title=f"seed {seed}", parallel=self.parallel)
             shutil.copyfile(root / "evaluation" / "summary.json", root / "summary.json")
@@ -69,6 +70,22 @@ class DemoConfig:
         page = self.out / "report.html"
         write_report(folders, page)
         return page
+
+    def _claim(self, root: Path) -> None:
+        """Note what the folder is for, so that no stage is kept of a demo on something else."""
+        given = (self.corpus, self.sft, Path(self.tokenizer) if self.corpus else None)
+        settings = {
+            "engine": self.engine,
+            "documents": self.documents,
+            "files": [sha256_file(path) for path in given if path and path.is_file()],
+        }
+        path = root / "settings.json"
+        if path.is_file() and orjson.loads(path.read_bytes()) != settings:
+            raise InputError(
+                f"{root}: holds a demo on other files or settings; name another --out (make: "
+                "OUT=), or delete it"
+            )
+        write_json(path, settings)
 
     def _material(self, root: Path, seed: int) -> Material:
         if self.corpus is None or self.sft is None:

@@ -65,7 +65,7 @@ class ExportConfig:
                 f"{tokenizer.source} {tokenizer.vocab_size} tokens; give the right --tokenizer"
             )
         max_length = self.max_length or int(config["train_module"]["max_sequence_length"])
-        prepare_output(self.out, overwrite=self.overwrite)
+        prepare_output(self.out, overwrite=self.overwrite, inputs=(checkpoint,))
         _convert(checkpoint, self.out, config["model"], tokenizer, max_length)
         _write_tokenizer(self.out, tokenizer, max_length)
         _write_generation_config(self.out, tokenizer)
@@ -172,7 +172,7 @@ def _write_tokenizer(out: Path, tokenizer: AnchorTokenizer, max_length: int) -> 
             "clean_up_tokenization_spaces": False,
         },
     )
-    if _TURN_END in tokenizer.control_strings:
+    if _TURN_END in tokenizer.control_strings or tokenizer.layout == "plain":
         (out / "chat_template.jinja").write_text(chat_template(tokenizer), encoding="utf-8")
     loaded = AutoTokenizer.from_pretrained(out, local_files_only=True)
     special = set(loaded.all_special_tokens) & set(tokenizer.delimiters)

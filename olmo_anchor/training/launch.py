@@ -42,6 +42,7 @@ from olmo_core.utils import prepare_cli_environment, seed_all
 
 from olmo_anchor.errors import AnchorError, InputError, WorkFailed
 from olmo_anchor.manifest import MANIFEST, Manifest, file_record, read_manifest, write_json
+from olmo_anchor.policy import MaskPolicy
 from olmo_anchor.training.callbacks import AnchorStateCallback
 from olmo_anchor.training.embeddings import start_embeddings
 from olmo_anchor.training.instances import PaddedInstanceSource, PaddedInstanceSourceConfig
@@ -180,6 +181,12 @@ def train(config: AnchoredExperimentConfig, tokenizer: AnchorTokenizer | None) -
     load_path = None if config.load_path is None else find_checkpoint(Path(config.load_path))
     if load_path is not None:
         _check_same_tokenizer(load_path.parent, config)
+    chunked = isinstance(config.dataset, ConcatAndChunkInstanceSourceConfig)
+    if chunked and MaskPolicy(config.collator.policy).masks_by_role:
+        raise InputError(
+            f"the policy {config.collator.policy} masks by role, which needs instances that begin "
+            "at a document; this recipe cuts documents into chunks"
+        )
     if isinstance(config.dataset, PaddedInstanceSourceConfig | ConcatAndChunkInstanceSourceConfig):
         for source in config.dataset.sources:
             if isinstance(source, InterleavedDocumentSourceConfig):
@@ -187,13 +194,14 @@ def train(config: AnchoredExperimentConfig, tokenizer: AnchorTokenizer | None) -
     began = time.monotonic()
     prepare_training_environment(backend=_backend(), shared_filesystem=True)
     try:
-        if get_rank() == 0:
-            tokenizer.save(folder / "tokenizer")
-            write_json(folder / "config.json", resolved)
         trainer, dataset = _assemble(config, resolved)
         if _load(trainer, load_path):
             assert isinstance(trainer.train_module, TransformerTrainModule)
             start_embeddings(trainer.train_module.model, tokenizer, config.start_like)
+        # Only now: a resume that is refused leaves the run's own tokenizer and config.
+        if get_rank() == 0:
+            tokenizer.save(folder / "tokenizer")
+            write_json(folder / "config.json", resolved)
         trainer.fit()  # type: ignore[no-untyped-call]
         if trainer.is_canceled:
             raise WorkFailed(
