@@ -101,7 +101,9 @@ def test_a_stage_that_leaves_nothing_has_failed(tmp_path: Path) -> None:
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_stops_the_children(tmp_path: Path, how: signal.Signals) -> None:
     program = (
-        "import sys; from pathlib import Path\n"
+        "import signal, sys; from pathlib import Path\n"
+        # A shell's background jobs ignore SIGINT, and hand that down.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from olmo_anchor.study.pipeline import Pipeline, Stage\n"
         f"here = Path({str(tmp_path)!r})\n"
         'child = \'import os, time; open("pid", "w").write(str(os.getpid())); time.sleep(60)\'\n'
