@@ -30,6 +30,7 @@ __all__ = [
     "prepare_output",
     "read_manifest",
     "sha256_file",
+    "versions",
     "write_json",
 ]
 
@@ -116,12 +117,17 @@ class Manifest:
 
     def write(self, folder: Path, name: str = MANIFEST) -> None:
         """Stamp versions and time, and write atomically; call it when all else is on disk."""
-        self.versions = {name: _version(name) for name in _VERSIONED}
+        self.versions = versions()
         self.created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         stored = asdict(self)
         del stored["hash"]
         write_json(folder / name, stored)
         self.hash = sha256_file(folder / name)
+
+
+def versions() -> dict[str, str]:
+    """Of the packages that decide what a command writes; ``absent`` for what is not installed."""
+    return {name: _version(name) for name in _VERSIONED}
 
 
 def _version(distribution: str) -> str:

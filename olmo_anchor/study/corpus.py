@@ -17,9 +17,11 @@ import orjson
 from olmo_anchor.corpus.documents import BadRecord, parse_conversation, read_records
 from olmo_anchor.errors import InputError
 from olmo_anchor.manifest import atomic_write
-from olmo_anchor.study.stages import REPOSITORY, Material
+from olmo_anchor.study.stages import REPOSITORY, Choices, Material
 
-__all__ = ["own_files", "split_conversations"]
+__all__ = ["OWN_FILES", "own_files", "split_conversations"]
+
+OWN_FILES = Choices("small", REPOSITORY / "evals" / "open_text.yaml")
 
 HELD_OUT = 24
 """Conversations whose requests the models answer."""
@@ -45,8 +47,7 @@ def own_files(root: Path, corpus: Path, sft: Path, tokenizer: str) -> Material:
         tokenizer=tokenizer,
         annotate=(annotate, annotate),
         prompts=(prompts[0], prompts[1]),
-        recipes="small",
-        suite=REPOSITORY / "evals" / "open_text.yaml",
+        choices=OWN_FILES,
         sampling=("--num-samples", str(SAMPLES), "--max-tokens", "160"),
         # The bases are trained from nothing, on documents: they never saw a chat token.
         tokenize_chat=("--layout", "plain", "--max-length", str(MAX_LENGTH)),

@@ -13,14 +13,23 @@ import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import orjson
 
 from olmo_anchor.errors import InputError
-from olmo_anchor.manifest import sha256_file, write_json
+from olmo_anchor.manifest import sha256_file, versions, write_json
 from olmo_anchor.progress import console
+from olmo_anchor.study.corpus import OWN_FILES, own_files
 from olmo_anchor.study.pipeline import Pipeline, Stage
-from olmo_anchor.study.stages import REPOSITORY, Material, comparison, story_world
+from olmo_anchor.study.stages import (
+    REPOSITORY,
+    STORY_WORLD,
+    Choices,
+    Material,
+    comparison,
+    story_world,
+)
 
 __all__ = ["DemoConfig"]
 
@@ -72,27 +81,52 @@ class DemoConfig:
         return page
 
     def _claim(self, root: Path) -> None:
-        """Note what the folder is for, so that no stage is kept of a demo on something else."""
-        given = (self.corpus, self.sft, Path(self.tokenizer) if self.corpus else None)
+        """Note what the folder is made from, so that no stage is kept of a demo on something else.
+
+        :raises InputError: when the folder was made from something else.
+        """
+        given: dict[str, Path] = {}
+        if self.corpus and self.sft:
+            given = {"corpus": self.corpus, "sft": self.sft, "tokenizer": Path(self.tokenizer)}
         settings = {
             "engine": self.engine,
             "documents": self.documents,
-            "files": [sha256_file(path) for path in given if path and path.is_file()],
+            "files": {
+                name: sha256_file(path) if path.is_file() else str(path)
+                for name, path in given.items()
+            },
+            "recipes": {path.name: sha256_file(path) for path in self._choices.files()},
+            "versions": versions(),
         }
         path = root / "settings.json"
-        if path.is_file() and orjson.loads(path.read_bytes()) != settings:
+        if path.is_file() and (changed := _changed(orjson.loads(path.read_bytes()), settings)):
             raise InputError(
-                f"{root}: holds a demo on other files or settings; name another --out (make: "
-                "OUT=), or delete it"
+                f"{root}: holds a demo with another {', '.join(changed)}; name another --out "
+                "(make: OUT=), or delete this folder"
             )
         write_json(path, settings)
+
+    @property
+    def _choices(self) -> Choices:
+        return STORY_WORLD if self.corpus is None else OWN_FILES
 
     def _material(self, root: Path, seed: int) -> Material:
         if self.corpus is None or self.sft is None:
             return story_world(root, seed, documents=self.documents)
-        from olmo_anchor.study.corpus import own_files
-
         return own_files(root, self.corpus, self.sft, self.tokenizer)
+
+
+def _changed(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """Names of what differs, such as ``engine`` or ``recipes story_base_standard.py``."""
+    changed = []
+    for name, value in now.items():
+        stored = before.get(name)
+        if isinstance(value, dict) and isinstance(stored, dict):
+            differ = [k for k in {**stored, **value} if stored.get(k) != value.get(k)]
+            changed += [f"{name}: {key}" for key in differ]
+        elif stored != value:
+            changed.append(name)
+    return changed
 
 
 def run_stages(stages: list[Stage], root: Path, *, title: str, parallel: int) -> None:

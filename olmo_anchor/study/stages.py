@@ -17,12 +17,41 @@ from pathlib import Path
 
 from olmo_anchor.study.pipeline import Stage
 
-__all__ = ["ARMS", "REPOSITORY", "Material", "comparison", "olmo_anchor", "story_world"]
+__all__ = [
+    "ARMS",
+    "REPOSITORY",
+    "STORY_WORLD",
+    "Choices",
+    "Material",
+    "comparison",
+    "olmo_anchor",
+    "story_world",
+]
 
 ARMS = ("base_standard", "base_annotated", "sft_standard", "sft_anchored")
 _BASE_OF = {"sft_standard": "base_standard", "sft_anchored": "base_annotated"}
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Choices:
+    """The files of the repository that say what is trained and what is measured.
+
+    :param recipes: prefix of the four files in ``train_configs/``.
+    """
+
+    recipes: str
+    suite: Path
+
+    def recipe(self, arm: str) -> Path:
+        return REPOSITORY / "train_configs" / f"{self.recipes}_{arm}.py"
+
+    def files(self) -> list[Path]:
+        return [*map(self.recipe, ARMS), self.suite]
+
+
+STORY_WORLD = Choices("story", REPOSITORY / "evals" / "story_world.yaml")
 
 
 @dataclass(frozen=True)
@@ -32,7 +61,6 @@ class Material:
     :param first: stages that make the files named here; all others need them.
     :param annotate: options of ``annotate`` for the corpus and for the conversations.
     :param prompts: for the bases and for the SFT models.
-    :param recipes: prefix of the four files in ``train_configs/``.
     :param sampling: options of ``generate``.
     """
 
@@ -41,8 +69,7 @@ class Material:
     tokenizer: str
     annotate: tuple[tuple[str, ...], tuple[str, ...]]
     prompts: tuple[Path, Path]
-    recipes: str
-    suite: Path
+    choices: Choices
     sampling: tuple[str, ...]
     first: tuple[Stage, ...] = ()
     tokenize_chat: tuple[str, ...] = ()
@@ -74,8 +101,7 @@ def story_world(root: Path, seed: int, *, documents: int | None = None) -> Mater
         tokenizer=str(world / "tokenizer.json"),
         annotate=(oracle("truth.jsonl"), oracle("conversations_truth.jsonl")),
         prompts=(world / "prompts_base.jsonl", world / "prompts_chat.jsonl"),
-        recipes="story",
-        suite=REPOSITORY / "evals" / "story_world.yaml",
+        choices=STORY_WORLD,
         sampling=("--num-samples", "1", "--max-tokens", "200"),
         # Requests as pretraining has them: see docs/log.md for what untrained chat tokens do.
         tokenize_chat=("--layout", "plain"),
@@ -120,7 +146,7 @@ def _train(root: Path, seed: int, material: Material, arm: str) -> Stage:
     base = _BASE_OF.get(arm)
     prefix = "sft_" if base else ""
     argv: tuple[object, ...] = (
-        *(sys.executable, REPOSITORY / "train_configs" / f"{material.recipes}_{arm}.py"),
+        *(sys.executable, material.choices.recipe(arm)),
         *("--tokens", root / f"{prefix}tokens", "--overlay", root / f"{prefix}overlay"),
         *(("--load-path", root / base) if base else ()),
         *("--save-folder", root / arm),
@@ -147,8 +173,7 @@ def _sample(root: Path, seed: int, material: Material, arm: str, engine: str) ->
 def _evaluate(root: Path, material: Material) -> Stage:
     out = root / "evaluation"
     models = [word for arm in ARMS for word in ("--model", f"{arm}={root}/generations/{arm}.jsonl")]
-    command = olmo_anchor(
-        "evaluate", "--suite", material.suite, *models, "--out", out, "--overwrite"
-    )
+    suite = material.choices.suite
+    command = olmo_anchor("evaluate", "--suite", suite, *models, "--out", out, "--overwrite")
     needs = tuple(f"generate_{arm}" for arm in ARMS)
     return Stage("evaluation", command, out / "manifest.json", needs)
