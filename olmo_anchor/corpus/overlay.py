@@ -184,6 +184,7 @@ class _Run:
             reader = RecordReader(
                 self.records,
                 self.schema,
+                [part.documents for part in self.tokens.parts],
                 rejects,
                 start=last["read"],
                 line=last["line"],
@@ -203,8 +204,6 @@ class _Run:
                 entry = writer.write(advance)
                 entry["read"], entry["line"] = reader.consumed
                 journal.append(entry)
-            for record in reader.until(1 << 62, None):
-                rejects.add("there is no such part", **record.where())
             self.reasons = rejects.reasons
             self.lines = reader.line
             check_rejected(rejects, reader.line, self.config.max_rejected)

@@ -12,7 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from olmo_anchor.corpus.chunks import ChunkRule
-from olmo_anchor.corpus.overlay_records import AnnotationEncoder, Record, RecordReader
+from olmo_anchor.corpus.overlay_records import (
+    OUT_OF_ORDER,
+    AnnotationEncoder,
+    Record,
+    RecordReader,
+)
 from olmo_anchor.corpus.overlay_scan import scan_part
 from olmo_anchor.corpus.tokens import Block, Part, sampled_sha256
 from olmo_anchor.journal import Rejects
@@ -60,8 +65,6 @@ class OverlayPartWriter:
             scan = scan_part(part, self.encoder.control, self.vocab_size, files["docs"], advance)
             for block in part.blocks():
                 self._block(block, files)
-            for record in self.reader.until(part.index, None):
-                self.rejects.add("there is no such document", **record.where())
             files["starts"].write(np.array([part.tokens], "<i8").tobytes())
             end = part.tokens + self.counts["annotation_tokens"]
             files["positions"].write(np.array([end], "<i8").tobytes())
@@ -97,22 +100,28 @@ class OverlayPartWriter:
             self.counts["untrained"] += int(mask is not None and not mask.any())
             if doc != block.first + k:
                 continue
+            taken = -1
             for record in group:
-                if reason := self._fault(record, block.names[k], cuts):
+                if reason := self._fault(record, block.names[k], cuts, taken):
                     self.rejects.add(reason, **record.where())
                 else:
+                    taken = record.chunk
                     kept.append((int(block.bounds[k] + cuts[record.chunk, 0]), record))
             doc, group = next(by_document, (-1, iter(())))
         self._append(kept, files)
 
-    def _fault(self, record: Record, name: str | None, cuts: NDArray[np.int64]) -> str | None:
+    def _fault(
+        self, record: Record, name: str | None, cuts: NDArray[np.int64], taken: int
+    ) -> str | None:
         if record.id is not None and name is not None and record.id != name:
             return "its id is not that of the document at its place"
         if record.chunk >= len(cuts):
             if self.rule.final_only and len(cuts):
                 return "only the last trained run has an annotation (train_turns=final)"
             return "there is no such chunk"
-        return None
+        if record.chunk == taken:
+            return "a second record for its chunk"
+        return OUT_OF_ORDER if record.chunk < taken else None
 
     def _append(self, kept: list[tuple[int, Record]], files: dict[str, IO[bytes]]) -> None:
         encoded: list[tuple[int, Record, list[int], list[int]]] = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -18,7 +18,16 @@ from olmo_anchor.journal import Rejects
 from olmo_anchor.spans import DELIMITER, KEY, VALUE, roles
 from olmo_anchor.tokenizer import AnchorTokenizer
 
-__all__ = ["AnnotationEncoder", "Record", "RecordReader", "annotations_file", "read_annotation"]
+__all__ = [
+    "OUT_OF_ORDER",
+    "AnnotationEncoder",
+    "Record",
+    "RecordReader",
+    "annotations_file",
+    "read_annotation",
+]
+
+OUT_OF_ORDER = "out of order: records stand by part, document and chunk"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +45,6 @@ class Record:
     annotation: Annotation
     line: int
     start: int
-
-    @property
-    def place(self) -> tuple[int, int, int]:
-        return self.part, self.doc, self.chunk
 
     def where(self) -> dict[str, Any]:
         """For :meth:`Rejects.add`."""
@@ -72,8 +77,11 @@ def read_annotation(tags: Any, schema: Schema) -> Annotation:
 
 
 class RecordReader:
-    """``annotations.jsonl`` in order of part, document and chunk; what cannot be used is rejected.
+    """``annotations.jsonl`` in order of part and document; what cannot be used is rejected.
 
+    A rejected record is as if it were not there: those after it are not held to its place.
+
+    :param documents: how many each part has.
     :param start: the byte to begin at, with ``line`` lines before it, of parts up to ``part``.
     """
 
@@ -81,6 +89,7 @@ class RecordReader:
         self,
         path: Path,
         schema: Schema,
+        documents: Sequence[int],
         rejects: Rejects,
         *,
         start: int = 0,
@@ -90,20 +99,19 @@ class RecordReader:
         self.path = path
         self.line = line
         self.end = start
+        self._documents = documents
         self._schema = schema
         self._rejects = rejects
         self._records = self._read()
         self._ahead: Record | None = None
-        self._last: tuple[int, ...] = (part, -1)
+        self._last = (part, 0)
 
-    def until(self, part: int, doc: int | None) -> Iterator[Record]:
-        """The records before document ``doc`` of ``part``; with None, all that are left of it."""
+    def until(self, part: int, doc: int) -> Iterator[Record]:
+        """The records before document ``doc`` of ``part``."""
         while True:
             record = self._ahead or next(self._records, None)
             self._ahead = record
-            if record is None or record.part > part:
-                return
-            if record.part == part and doc is not None and record.doc >= doc:
+            if record is None or (record.part, record.doc) >= (part, doc):
                 return
             self._ahead = None
             yield record
@@ -140,24 +148,25 @@ class RecordReader:
         if not all(type(number) is int and number >= 0 for number in place):
             self._rejects.add("part, doc and chunk are not all whole numbers from 0", **where)
             return None
-        if place <= self._last:
-            self._rejects.add(
-                "a second record for its chunk"
-                if place == self._last
-                else "out of order: records stand by part, document and chunk",
-                **where,
-            )
-            return None
-        self._last = place
+        part, doc, chunk = place
         try:
+            self._check_place(part, doc)
             annotation = read_annotation(stored.get("tags"), self._schema)
         except ValueError as error:
             self._rejects.add(str(error), **where)
             return None
+        self._last = part, doc
         name = stored.get("id")
-        part, doc, chunk = place
         name = None if name is None else str(name)
         return Record(part, doc, chunk, name, annotation, self.line, before)
+
+    def _check_place(self, part: int, doc: int) -> None:
+        if part >= len(self._documents):
+            raise ValueError("there is no such part")
+        if doc >= self._documents[part]:
+            raise ValueError("there is no such document")
+        if (part, doc) < self._last:
+            raise ValueError(OUT_OF_ORDER)
 
 
 class AnnotationEncoder:

@@ -129,8 +129,6 @@ def test_a_bad_record_is_rejected_with_its_reason_and_the_rest_is_kept(
     records = [GOOD, record, last]
     if isinstance(record, dict) and record.get("tags") == [["topic", "\ud800"]]:
         records[1] = b'{"part":0,"doc":0,"chunk":1,"tags":[["topic","\\ud800"]]}'
-    if isinstance(record, dict) and (record.get("doc") == 3 or record.get("part") == 1):
-        records = [GOOD, last, record]
     out = tmp_path / "overlay"
     manifest = run(write_tokens([docs]), write_annotations(records), out, max_rejected=0.5)
     assert manifest.counts["annotations"] == 2
@@ -138,6 +136,50 @@ def test_a_bad_record_is_rejected_with_its_reason_and_the_rest_is_kept(
     (entry,) = rejected(out)
     assert reason in entry["reason"]
     assert entry["line"] == records.index(record if record in records else records[1], 1) + 1
+
+
+@pytest.mark.parametrize(
+    ("place", "reason"),
+    [
+        ({"part": 9}, "there is no such part"),
+        ({"part": 0, "doc": 3}, "there is no such document"),
+        ({"part": 1, "doc": 99}, "there is no such document"),
+        ({"part": 0, "doc": 0, "chunk": 2}, "there is no such chunk"),
+        ({"part": 0, "doc": 0, "chunk": 0, "tags": [["mood", "low"]]}, "not in the schema"),
+    ],
+)
+def test_a_record_without_a_place_costs_no_record_after_it(
+    write_tokens: Any,
+    write_annotations: Any,
+    docs: Any,
+    tmp_path: Path,
+    place: dict[str, Any],
+    reason: str,
+) -> None:
+    good = [{**GOOD, "doc": d, "chunk": c} for d, c in ((0, 0), (0, 1), (2, 1))]
+    good += [{**record, "part": 1} for record in good]
+    out = tmp_path / "overlay"
+    tokens = write_tokens([docs, docs])
+    manifest = run(tokens, write_annotations([{**GOOD, **place}, *good]), out, max_rejected=1)
+    assert manifest.counts["annotations"] == 6
+    assert [(entry["line"], reason in entry["reason"]) for entry in rejected(out)] == [(1, True)]
+
+
+def test_of_two_records_for_a_chunk_the_first_that_is_good_stands(
+    write_tokens: Any, write_annotations: Any, docs: Any, tmp_path: Path
+) -> None:
+    records = [{**GOOD, "id": "another"}, GOOD, {**GOOD, "chunk": 7}, GOOD, {**GOOD, "chunk": 1}]
+    records += [GOOD, {**GOOD, "chunk": 1}]
+    out = tmp_path / "overlay"
+    manifest = run(write_tokens([docs]), write_annotations(records), out, max_rejected=1)
+    assert manifest.counts["annotations"] == 2
+    assert {entry["line"]: entry["reason"].split(":")[0] for entry in rejected(out)} == {
+        1: "its id is not that of the document at its place",
+        3: "there is no such chunk",
+        4: "a second record for its chunk",
+        6: "out of order",
+        7: "a second record for its chunk",
+    }
 
 
 def test_records_out_of_order_are_rejected(
@@ -388,9 +430,14 @@ class TestExistingOutput:
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         tokens = write_tokens([docs, docs, docs])
-        records = [{**GOOD, "part": part, "doc": doc} for part in range(3) for doc in (0, 0, 2)]
+        # A duplicate, and places that do not exist at every seam of two parts.
+        places = [(part, doc) for part in range(3) for doc in (9, 0, 0, 2, 9)]
+        places[5:5] = [(9, 0), (2, 9), (0, 0)]
+        records = [{**GOOD, "part": part, "doc": doc} for part, doc in places]
         annotations = write_annotations(records)
         whole = run(tokens, annotations, tmp_path / "whole", max_rejected=1)
+        assert whole.counts["annotations"] == 6
+        assert whole.counts["rejected"] == 12
 
         out = tmp_path / "overlay"
         import olmo_anchor.corpus.overlay_part as module
