@@ -54,7 +54,7 @@ class ExportConfig:
         began = time.monotonic()
         # It tells of every optional dependency that is not installed.
         logging.getLogger("olmo_core").setLevel(logging.ERROR)
-        from olmo_anchor.training.launch import find_checkpoint
+        from olmo_anchor.training.save_folder import find_checkpoint
 
         checkpoint = find_checkpoint(self.checkpoint)
         config = _read_config(checkpoint)

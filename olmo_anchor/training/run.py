@@ -1,0 +1,131 @@
+"""What happens in a run, from a resolved config to a finished save folder."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from olmo_core.data.composable import InstanceSource
+from olmo_core.distributed.utils import barrier, get_rank
+from olmo_core.train import (
+    Trainer,
+    prepare_training_environment,
+    teardown_training_environment,
+)
+from olmo_core.train.callbacks import ConfigSaverCallback
+from olmo_core.train.train_module import TransformerTrainModule
+from olmo_core.utils import seed_all
+
+from olmo_anchor.errors import InputError, WorkFailed
+from olmo_anchor.manifest import write_json
+from olmo_anchor.training.callbacks import AnchorStateCallback
+from olmo_anchor.training.checks import check_experiment
+from olmo_anchor.training.embeddings import start_embeddings
+from olmo_anchor.training.recipes import AnchoredExperimentConfig
+from olmo_anchor.training.save_folder import find_checkpoint, is_finished, write_manifest
+
+if TYPE_CHECKING:
+    from olmo_anchor.tokenizer import AnchorTokenizer
+
+__all__ = ["train"]
+
+
+def train(config: AnchoredExperimentConfig, tokenizer: AnchorTokenizer | None) -> None:
+    """Train, or go on, until ``manifest.json`` is there.
+
+    :raises InputError: when the save folder holds a finished run of another config, or data, masks
+        and checkpoint do not fit each other.
+    :raises WorkFailed: when the run was stopped; the same call goes on.
+    """
+    folder = Path(config.trainer.save_folder)
+    # Taken now: the trainer fills fields of the callbacks in, which are the config's own.
+    resolved = config.as_config_dict()
+    if is_finished(folder, config, resolved):
+        if os.environ.get("RANK", "0") == "0":
+            print(f"{folder}: finished already")
+        return
+    assert tokenizer is not None
+    check_experiment(config)
+    load_path = None if config.load_path is None else find_checkpoint(Path(config.load_path))
+    began = time.monotonic()
+    prepare_training_environment(backend=_backend(), shared_filesystem=True)
+    try:
+        trainer, dataset = _assemble(config, resolved)
+        if _load(trainer, load_path):
+            assert isinstance(trainer.train_module, TransformerTrainModule)
+            start_embeddings(trainer.train_module.model, tokenizer, config.start_like)
+        # Only now: a resume that is refused leaves the run's own tokenizer and config.
+        if get_rank() == 0:
+            tokenizer.save(folder / "tokenizer")
+            write_json(folder / "config.json", resolved)
+        trainer.fit()  # type: ignore[no-untyped-call]
+        if trainer.is_canceled:
+            raise WorkFailed(
+                f"{folder}: stopped at step {trainer.global_step}; the same command goes on"
+            )
+        if trainer.max_steps is not None and trainer.global_step < trainer.max_steps:
+            return  # a hard stop, asked for: to be continued
+        if get_rank() == 0:
+            seconds = time.monotonic() - began
+            write_manifest(folder, config, resolved, trainer, dataset, seconds)
+        barrier()
+    finally:
+        teardown_training_environment()  # type: ignore[no-untyped-call]
+
+
+def _backend() -> str | None:
+    if "WORLD_SIZE" not in os.environ:
+        return None
+    return "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+
+
+def _assemble(
+    config: AnchoredExperimentConfig, resolved: dict[str, Any]
+) -> tuple[Trainer, InstanceSource]:
+    seed_all(config.init_seed)
+    model = config.model.build(init_device="meta")
+    train_module = config.train_module.build(model)
+    assert config.data_loader.work_dir is not None
+    dataset = config.dataset.build(config.data_loader.work_dir)
+    data_loader = config.data_loader.build(
+        dataset,
+        collator=config.collator.build(
+            pad_token_id=config.tokenizer.pad_token_id, vocab_size=config.model.vocab_size
+        ),
+        dp_process_group=train_module.dp_process_group,
+    )
+    trainer = config.trainer.build(train_module, data_loader)
+    for callback in trainer.callbacks.values():
+        if isinstance(callback, ConfigSaverCallback):
+            callback.config = resolved
+        elif isinstance(callback, AnchorStateCallback):
+            callback.state = {
+                "policy": str(config.collator.policy),
+                "value_only_fraction": config.collator.value_only_fraction,
+                "collator seed": config.collator.seed,
+                "control ids": dict(config.collator.control),
+                "tokenizer": config.tokenizer_hash,
+                "data": dataset.fingerprint,
+            }
+    return trainer, dataset
+
+
+def _load(trainer: Trainer, load_path: Path | None) -> bool:
+    """Go on, or else take the weights of ``load_path``; True where they were taken."""
+    try:
+        resumed = trainer.maybe_load_checkpoint(load_trainer_state=True, load_optim_state=True)
+    except RuntimeError as error:
+        # The loader compares fingerprints before any callback can say more.
+        if "fingerprints don't match" not in str(error):
+            raise
+        raise InputError(
+            f"the run in {trainer.save_folder} cannot go on with other data than it began with; "
+            "name another --save-folder"
+        ) from None
+    if not resumed and load_path is not None:
+        trainer.load_checkpoint(load_path, load_trainer_state=False, load_optim_state=False)
+        return True
+    return False

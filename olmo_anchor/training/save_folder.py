@@ -1,0 +1,126 @@
+"""The folder of a run: what it holds, and whether it is finished.
+
+In the order in which it comes to be::
+
+    tokenizer/      the tokenizer of the data, so that an export needs nothing else
+    config.json     the resolved config
+    work/           indexes; may be deleted
+    metrics.jsonl   the metrics of every step
+    stepN/          OLMo-core checkpoints
+    manifest.json   written last, kind "run": the run is finished
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import orjson
+from olmo_core.data.composable import InstanceSource
+from olmo_core.train import Checkpointer, Trainer
+
+from olmo_anchor.errors import InputError
+from olmo_anchor.manifest import MANIFEST, Manifest, file_record, read_manifest
+from olmo_anchor.training.instances import PaddedInstanceSource
+from olmo_anchor.training.recipes import AnchoredExperimentConfig
+
+__all__ = ["differences", "find_checkpoint", "is_finished", "write_manifest"]
+
+
+def find_checkpoint(path: Path) -> Path:
+    """The ``stepN`` folder that a path means: itself, one inside it, or the last of a run.
+
+    :raises InputError: when there is no whole checkpoint.
+    """
+    if path.name == "model_and_optim":
+        path = path.parent
+    if (path / "model_and_optim").is_dir() and Checkpointer.dir_is_checkpoint(str(path)):
+        return path.resolve()
+    if path.is_dir() and Checkpointer.contains_checkpoint(str(path)):
+        return Path(Checkpointer.latest_checkpoint(str(path))).resolve()
+    raise InputError(
+        f"{path}: no checkpoint there; name a run's save folder or a stepN folder in it, made with "
+        "torchrun train_configs/NAME.py"
+    )
+
+
+_PLACES = {"save_folder", "work_dir", "tokens", "overlay", "load_path", "inputs"}
+
+
+def _facts(resolved: dict[str, Any]) -> dict[str, Any]:
+    """The config without the places where things lie: moving a folder makes no other run."""
+
+    def strip(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {k: strip(v) for k, v in value.items() if k not in _PLACES}
+        return [strip(item) for item in value] if isinstance(value, list | tuple) else value
+
+    facts: dict[str, Any] = orjson.loads(orjson.dumps(strip(resolved)))
+    return facts
+
+
+def is_finished(folder: Path, config: AnchoredExperimentConfig, resolved: dict[str, Any]) -> bool:
+    if not (folder / MANIFEST).exists():
+        return False
+    finished = read_manifest(folder, "run")
+    changed = differences(finished.extra["config"], _facts(resolved))
+    inputs = [record["sha256"] for record in finished.inputs]
+    if inputs != [record["sha256"] for record in _inputs(config)]:
+        changed.append("the data, or the checkpoint it started from")
+    if changed:
+        raise InputError(
+            f"{folder}: holds a finished run that differs in {', '.join(changed[:5])}; name "
+            "another --save-folder, or delete this one"
+        )
+    return True
+
+
+def differences(one: Any, other: Any, path: str = "") -> list[str]:
+    """Dotted names of the fields in which two configs, as nested dicts, differ."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return [
+            name
+            for key in sorted({*one, *other})
+            for name in differences(one.get(key), other.get(key), f"{path}.{key}".lstrip("."))
+        ]
+    return [] if one == other else [path]
+
+
+def _inputs(config: AnchoredExperimentConfig) -> list[dict[str, Any]]:
+    manifests = [Path(path) / MANIFEST for path in config.inputs]
+    if config.load_path is not None:
+        checkpoint = find_checkpoint(Path(config.load_path))
+        manifests += [p for p in (checkpoint.parent / MANIFEST,) if p.exists()]
+    return [file_record(path) for path in manifests]
+
+
+def write_manifest(
+    folder: Path,
+    config: AnchoredExperimentConfig,
+    resolved: dict[str, Any],
+    trainer: Trainer,
+    dataset: InstanceSource,
+    seconds: float,
+) -> None:
+    final = folder / f"step{trainer.global_step}"
+    counts = {
+        "steps": trainer.global_step,
+        "tokens_with_padding": trainer.global_train_tokens_seen,
+        "parameters": config.model.num_params,
+    }
+    if isinstance(dataset, PaddedInstanceSource):
+        counts |= asdict(dataset.counts)
+    shutil.rmtree(Path(config.data_loader.work_dir or ""), ignore_errors=True)
+    Manifest(
+        kind="run",
+        inputs=_inputs(config),
+        config=resolved,
+        counts=counts,
+        outputs=[file_record(path, folder) for path in sorted(final.rglob("*")) if path.is_file()],
+        seed=config.init_seed,
+        extra={"config": _facts(resolved), "checkpoint": final.name},
+        seconds=round(seconds, 3),
+    ).write(folder)
