@@ -162,6 +162,8 @@ class MaterialiseConfig:
                 "dtype": tokens.manifest.extra["dtype"],
                 "tokenizer_hash": tokens.tokenizer_hash,
                 "vocab_size": tokens.vocab_size,
+                "delimiters": " ".join(tokens.tokenizer().delimiters),
+                "layout": tokens.manifest.extra.get("layout"),
                 "chat": tokens.chat,
                 "train_turns": key["train_turns"],
                 "interleaved": True,

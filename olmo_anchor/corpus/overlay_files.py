@@ -101,7 +101,8 @@ class OverlayDir:
         """Read the manifest and check that the overlay belongs to ``tokens``.
 
         :param verify: hash the token files whole instead of sampling them.
-        :raises InputError: when it was made for another token file or with another tokenizer.
+        :raises InputError: when it was made for another token file, with another tokenizer or with
+            other delimiters.
         """
         manifest = read_manifest(folder, "overlay")
         try:
@@ -121,7 +122,9 @@ class OverlayDir:
                 _check_belongs(folder, entry["token_file"], part, verify)
                 for name in ("ids", "starts", "positions", "docs"):
                     _check_size(folder, entry[name])
-            return cls(folder, manifest, ControlIds(**extra["control"]))
+            control = ControlIds(**extra["control"])
+            _check_control(folder, control, tokens)
+            return cls(folder, manifest, control)
         except (KeyError, TypeError) as error:
             raise InputError(
                 f"{folder}/manifest.json: {error} is missing or of the wrong type; make the "
@@ -144,6 +147,17 @@ class OverlayDir:
             mapped("starts", "<i8"),
             mapped("positions", "<i8"),
             mapped("docs", "<i8"),
+        )
+
+
+def _check_control(folder: Path, control: ControlIds, tokens: TokensDir) -> None:
+    tokenizer = tokens.tokenizer()
+    if control != tokenizer.control:
+        made = tokenizer.decode([control.open, control.close, control.end_of_text])
+        names = "".join((*tokenizer.delimiters, tokenizer.end_of_text))
+        raise InputError(
+            f"{folder}: was made with the control tokens {made}, the tokenizer of {tokens.folder} "
+            f"names {names}; make it again with: olmo-anchor overlay"
         )
 
 

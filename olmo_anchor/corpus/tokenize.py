@@ -235,6 +235,7 @@ class TokenizeConfig:
             "names": [stem(path) for path in self.inputs],
             "tokenizer": tokenizer.hash,
             "end_of_text": tokenizer.end_of_text,
+            "delimiters": list(tokenizer.delimiters),
             "chat": self.chat,
             "layout": tokenizer.layout if self.chat else None,
             "train_turns": self.train_turns if self.chat else None,

@@ -221,7 +221,8 @@ class TokensDir:
     def tokenizer(self) -> AnchorTokenizer:
         """The tokenizer that the folder holds.
 
-        :raises InputError: when it is not the one that the manifest names.
+        :raises InputError: when it is not the one that the manifest names, or names another layout
+            or other delimiters than the manifest, where that tells them.
         """
         from olmo_anchor.tokenizer import AnchorTokenizer
 
@@ -232,7 +233,21 @@ class TokensDir:
                 f"{tokenizer.hash[:12]}, the manifest says {self.tokenizer_hash[:12]}); put "
                 "the right tokenizer.json back, or tokenize again"
             )
+        self._check_names(tokenizer)
         return tokenizer
+
+    def _check_names(self, tokenizer: AnchorTokenizer) -> None:
+        extra = self.manifest.extra
+        for found, made in (
+            (tokenizer.layout, extra.get("layout")),
+            (" ".join(tokenizer.delimiters), extra.get("delimiters")),
+        ):
+            if made is not None and found != made:
+                raise InputError(
+                    f"{self.folder}/tokenizer/tokenizer_anchor.json: names {found!r}, and these "
+                    f"tokens were made with {made!r}; put the right tokenizer_anchor.json back, or "
+                    "make the folder again"
+                )
 
     def check_bounds(self) -> None:
         """Read the document bounds of all parts.

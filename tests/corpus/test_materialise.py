@@ -144,6 +144,18 @@ def test_the_counts_add_up_and_the_folder_opens(folders: tuple[Path, Path], tmp_
     assert names == [block.names for part in source.parts for block in part.blocks()]
 
 
+def test_a_tokenizer_that_names_other_delimiters_is_not_its_own(
+    folders: tuple[Path, Path], tmp_path: Path
+) -> None:
+    tokens, overlay = folders
+    out = tmp_path / "stock"
+    MaterialiseConfig(tokens=tokens, overlay=overlay, out=out).run()
+    names = out / "tokenizer" / "tokenizer_anchor.json"
+    names.write_text(names.read_text().replace("<|extra_id_2|>", "<|im_end|>"))
+    with pytest.raises(InputError, match=r"<\|im_end\|>.*<\|extra_id_2\|>"):
+        TokensDir.open(out).tokenizer()
+
+
 def test_no_overlay_can_be_laid_over_it(
     folders: tuple[Path, Path], tmp_path: Path, write_annotations: Any
 ) -> None:

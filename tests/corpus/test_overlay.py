@@ -406,6 +406,25 @@ def test_an_overlay_of_other_tokens_or_tokenizer_is_refused(
         OverlayDir.open(tmp_path / "overlay", TokensDir.open(tokens))
 
 
+def test_an_overlay_with_other_delimiters_than_the_tokenizer_names_is_refused(
+    write_tokens: Any,
+    write_annotations: Any,
+    docs: Any,
+    tmp_path: Path,
+    tiny: AnchorTokenizer,
+    tiny_tokenizer_file: Path,
+) -> None:
+    tokens = write_tokens([docs])
+    run(tokens, write_annotations([GOOD]), tmp_path / "overlay")
+    other = AnchorTokenizer.load(
+        tiny_tokenizer_file, delimiters=("<|im_start|>", "<|im_end|>"), layout="plain"
+    )
+    assert other.hash == tiny.hash
+    same_ids = write_tokens([docs], folder=tmp_path / "other", tokenizer=other)
+    with pytest.raises(InputError, match=r"<\|extra_id_1\|>.*<\|im_start\|>.*olmo-anchor overlay"):
+        OverlayDir.open(tmp_path / "overlay", TokensDir.open(same_ids))
+
+
 class TestExistingOutput:
     def test_is_refused_and_left_as_it_is(
         self, write_tokens: Any, write_annotations: Any, docs: Any, tmp_path: Path

@@ -220,6 +220,14 @@ def test_conversations_are_read_by_olmo_core(
     )
 
 
+def test_a_tokenizer_that_names_another_layout_is_not_theirs(tokenize: Any) -> None:
+    out, _ = tokenize([{"messages": conversation("sat")}], chat=True)
+    names = out / "tokenizer" / "tokenizer_anchor.json"
+    names.write_text(names.read_text().replace('"olmo"', '"plain"'))
+    with pytest.raises(InputError, match=r"tokenizer_anchor\.json.*'plain'.*'olmo'"):
+        TokensDir.open(out).tokenizer()
+
+
 def read_chat(out: Path, manifest: Manifest) -> tuple[list[int], list[bool]]:
     ids = np.fromfile(out / "token_ids_part_0000.npy", manifest.extra["dtype"])
     mask = np.fromfile(out / "labels_mask_part_0000.npy", np.bool_)
@@ -308,6 +316,17 @@ def test_resume_with_other_inputs_or_settings_is_refused(tokenize: Any) -> None:
         with pytest.raises(InputError, match=r"other settings or inputs \(inputs.*\)"):
             tokenize(records[1:], out.name, part_tokens=2, resume=True)
         assert contents(out) == before
+
+
+def test_resume_with_other_delimiters_is_refused(
+    tokenize: Any, tiny_tokenizer_file: Path, tmp_path: Path
+) -> None:
+    out, _ = tokenize(documents("The cat"))
+    other = tmp_path / "other"
+    AnchorTokenizer.load(tiny_tokenizer_file, delimiters=("<|im_start|>", "<|im_end|>")).save(other)
+    config = TokenizeConfig((tmp_path / "input.jsonl",), str(other), out, resume=True)
+    with pytest.raises(InputError, match=r"other settings or inputs \(delimiters\)"):
+        config.run()
 
 
 def test_resume_makes_parts_anew_that_are_not_as_they_were(tokenize: Any) -> None:
