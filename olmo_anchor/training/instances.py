@@ -7,9 +7,10 @@ therefore read the conversations before it; here every document has a row of its
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any, cast
 
@@ -34,6 +35,7 @@ from olmo_anchor.manifest import atomic_write, write_json
 
 __all__ = ["PaddedCounts", "PaddedInstanceSource", "PaddedInstanceSourceConfig"]
 
+_SCAN_TOKENS = 1 << 20
 _WINDOW = 50
 """Groups whose documents are sorted by length together."""
 
@@ -91,7 +93,8 @@ class PaddedCounts:
 class PaddedInstanceSource(InstanceSource):
     """Instances of one document each; a longer one is cut at its end.
 
-    An index (start and length by instance, int64) is written once into ``work_dir`` and mapped.
+    An index (start and length by instance, int64) is written once into ``work_dir`` and mapped. For
+    it the label masks are read through, except of a source that says ``trains_every_token``.
     """
 
     Config = PaddedInstanceSourceConfig
@@ -134,7 +137,7 @@ class PaddedInstanceSource(InstanceSource):
 
     @cached_property
     def fingerprint(self) -> str:
-        facts = (self.sequence_length, self._max_tokens, self._order)
+        facts = (self.sequence_length, self._max_tokens, self._order, self._refuse_long)
         children = [source.fingerprint for source in self.sources]
         return hashlib.sha256(repr((type(self).__name__, facts, children)).encode()).hexdigest()
 
@@ -164,40 +167,32 @@ class PaddedInstanceSource(InstanceSource):
         mask = document.get("label_mask")
         return ids, torch.ones(length, dtype=torch.bool) if mask is None else as_tensor(mask)
 
-    def _documents(self) -> Iterator[int]:
-        for source, end in zip(self.sources, self._ends.tolist(), strict=True):
-            offset = end - source.num_tokens
-            for begin, stop in source.get_document_offsets():
-                yield offset + begin
-                yield stop - begin
-
     def _build_index(self) -> tuple[NDArray[np.int64], dict[str, int]]:
-        documents = np.fromiter(self._documents(), np.int64).reshape(-1, 2)
-        lengths = documents[:, 1]
+        starts = self._ends - [source.num_tokens for source in self.sources]
+        begins, ends, targets = np.concatenate(
+            [_documents(source) + start for source, start in zip(self.sources, starts, strict=True)]
+            or [np.zeros((0, 3), np.int64)]
+        ).T
+        lengths = ends - begins
         longest = int(lengths.max(initial=0))
-        too_long = np.flatnonzero(lengths > self.sequence_length)
-        if len(too_long) and self._refuse_long:
+        too_long = (lengths > self.sequence_length) & (targets < ends)
+        if self._refuse_long and too_long.any():
             raise InputError(
-                f"{self.label}: {len(too_long)} of {len(lengths)} documents are longer than an "
+                f"{self.label}: {too_long.sum()} of {len(lengths)} documents are longer than an "
                 f"instance of {self.sequence_length} tokens (the longest has {longest}); set "
                 "--dataset.sequence_length, --train_module.max_sequence_length and the batch size "
                 "higher, or tokenize again with a smaller --max-length"
             )
         np.minimum(lengths, self.sequence_length, out=lengths)
-        # The first token of a row is never a target.
-        untrained = [
-            number
-            for number in too_long.tolist()
-            if not self._read(*documents[number].tolist())[1][1:].any()
-        ]
-        kept = np.delete(documents, untrained, axis=0)
-        used = self._budget(kept[:, 1])
-        index = kept[:used]
+        trained = targets < begins + lengths
+        used = np.flatnonzero(trained)
+        used = used[: self._budget(lengths[used])]
+        index = np.stack((begins[used], lengths[used]), axis=1)
         counts = {
             "documents": len(index),
             "tokens": int(index[:, 1].sum()),
-            "truncated": int(np.isin(index[:, 0], documents[too_long, 0]).sum()),
-            "untrained": len(untrained),
+            "truncated": int(too_long[used].sum()),
+            "untrained": int((~trained).sum()),
             "longest": longest,
         }
         if self._order is not None:
@@ -215,6 +210,29 @@ class PaddedInstanceSource(InstanceSource):
                 "--dataset.max_tokens="
             )
         return int(np.searchsorted(total, self._max_tokens, side="right"))
+
+
+def _documents(source: DocumentSource) -> NDArray[np.int64]:
+    """int64 ``[documents, 3]``: begin, end, and the first target, or the end where there is none.
+
+    The first token of a row is never a target, so that of a document is none here.
+    """
+    offsets = np.fromiter(chain.from_iterable(source.get_document_offsets()), np.int64)
+    begins, ends = offsets.reshape(-1, 2).T
+    targets = np.minimum(begins + 1, ends)
+    first = 0
+    while first < len(begins) and not getattr(source, "trains_every_token", False):
+        last = int(np.searchsorted(ends, begins[first] + _SCAN_TOKENS, side="right"))
+        block = slice(first, max(last, first + 1))
+        begin, end = int(begins[first]), int(ends[block][-1])
+        mask = source.get_token_range(begin, end).get("label_mask")
+        if mask is None:  # then no range of this source has one
+            break
+        trained = np.append(np.flatnonzero(np.asarray(mask)) + begin, end)
+        following = trained[np.searchsorted(trained[:-1], targets[block])]
+        targets[block] = np.minimum(following, ends[block])
+        first = block.stop
+    return np.stack((begins, ends, targets), axis=1)
 
 
 def _grouped_order(lengths: NDArray[np.int64], rows: int, seed: int) -> NDArray[np.int64]:

@@ -183,6 +183,11 @@ class InterleavedDocumentSource(DocumentSource):
     def num_tokens(self) -> int:
         return self._overlay.interleaved_tokens if self._annotations else self._part.tokens
 
+    @property
+    def trains_every_token(self) -> bool:
+        """Whether the corpus has no label masks: nobody needs to look for its targets."""
+        return self._part.mask is None
+
     def children(self) -> Iterable[DocumentSource]:
         return []
 

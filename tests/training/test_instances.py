@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import shutil
 from itertools import chain
 from pathlib import Path
 
@@ -24,9 +25,10 @@ TOKENIZER = TokenizerConfig(vocab_size=100, eos_token_id=END, pad_token_id=PAD)
 def padded(
     documents: list[list[int]], work: Path, length: int = 4, **options: object
 ) -> PaddedInstanceSource:
-    """Tokens of 50 and above are trained."""
+    """Tokens of 50 and above are trained, and the end of a document that has one."""
     ids = np.array([*chain(*documents)])
-    mask = (ids >= 50) | (ids == END)
+    ends = [END in ids and max(ids) >= 50 for ids in documents for _ in ids]
+    mask = (ids >= 50) | (ids == END) & np.array(ends)
     source = InMemoryDocumentSource(ids, tokenizer=TOKENIZER, work_dir=work, label_mask=mask)
     config = PaddedInstanceSourceConfig([], length, TOKENIZER, **options)  # type: ignore[arg-type]
     return PaddedInstanceSource(source, config=config, work_dir=work)
@@ -60,6 +62,38 @@ def test_a_document_that_truncation_leaves_without_a_target_is_skipped(tmp_path:
     source = padded(documents, tmp_path)
     assert rows(source) == [[10, 60, END, PAD]]
     assert (source.counts.untrained, source.counts.documents) == (2, 1)
+
+
+def test_a_short_document_without_a_target_is_skipped(tmp_path: Path) -> None:
+    documents = [[10, 11, END], [10, 60, END], [END], [62, END]]
+    source = padded(documents, tmp_path)
+    assert rows(source) == [[10, 60, END, PAD], [62, END, PAD, PAD]]
+    assert (source.counts.untrained, source.counts.documents) == (2, 2)
+
+
+def test_where_every_token_is_trained_only_single_tokens_are_skipped(tmp_path: Path) -> None:
+    ids = np.array([END, 10, END, END, 11, 12, END])
+    source = InMemoryDocumentSource(ids, tokenizer=TOKENIZER, work_dir=tmp_path)
+    config = PaddedInstanceSourceConfig([], 4, TOKENIZER)
+    instances = PaddedInstanceSource(source, config=config, work_dir=tmp_path)
+    assert rows(instances) == [[10, END, PAD, PAD], [11, 12, END, PAD]]
+    assert instances.counts.untrained == 2
+
+
+def test_a_corpus_without_masks_is_not_read_for_its_index(prose: Corpus, tmp_path: Path) -> None:
+    tokens = shutil.copytree(prose.tokens, tmp_path / "tokens")
+    sources = InterleavedDocumentSourceConfig(str(tokens), str(prose.overlay)).build(tmp_path)
+    for file in tokens.glob("*.npy"):
+        file.write_bytes(b"")
+    config = PaddedInstanceSourceConfig([], 128, TOKENIZER)
+    assert len(PaddedInstanceSource(*sources, config=config, work_dir=tmp_path)) == 200
+
+
+def test_an_index_of_another_run_does_not_hide_a_long_document(tmp_path: Path) -> None:
+    documents = [[10, 60, END], [10, 11, 61, 62, 63, END]]
+    padded(documents, tmp_path)
+    with pytest.raises(InputError, match="longer than an instance"):
+        padded(documents, tmp_path, refuse_long=True)
 
 
 def test_the_budget_counts_whole_documents_without_padding(tmp_path: Path) -> None:
