@@ -7,6 +7,7 @@
 PYTHON ?= python3.11
 VENV ?= .venv
 VENV_VLLM ?= .venv-vllm
+VENV_DOLMA ?= .venv-dolma
 BIN := $(VENV)/bin
 
 SEEDS ?= 0
@@ -20,7 +21,7 @@ CONSTRAINTS := constraints.txt
 EXTRAS := hf,annotate,eval,report,dev
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-vllm demo test test-vllm checks lint types fast format clean
+.PHONY: help install install-vllm demo test test-vllm test-dolma checks lint types fast format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -62,6 +63,16 @@ test: install  ## every test that runs without a GPU
 
 test-vllm: install-vllm  ## the tests that need vLLM
 	$(VENV_VLLM)/bin/python -m pytest -m vllm
+
+# dolma pins an older numpy and tokenizers than ours: it has an environment of its own.
+$(VENV_DOLMA)/.installed: Makefile
+	test -x $(VENV_DOLMA)/bin/python || $(PYTHON) -m venv $(VENV_DOLMA)
+	$(VENV_DOLMA)/bin/python -m pip install --quiet --disable-pip-version-check dolma==1.2.1
+	touch $@
+
+test-dolma: install $(VENV_DOLMA)/.installed  ## our token ids against those of dolma tokens
+	OLMO_ANCHOR_DOLMA_PYTHON=$(abspath $(VENV_DOLMA))/bin/python \
+		$(BIN)/python -m pytest -rs tests/corpus/test_dolma_parity.py
 
 checks: lint types fast  ## ruff, mypy --strict, fast tests
 

@@ -1,7 +1,6 @@
 """The same ids as ``dolma tokens``, which pins older numpy and tokenizers: it runs elsewhere.
 
-python3.11 -m venv dolma && dolma/bin/pip install dolma
-OLMO_ANCHOR_DOLMA_PYTHON=dolma/bin/python pytest tests/corpus/test_dolma_parity.py
+``make test-dolma`` makes an environment for it and runs this.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ def by_id(folder: Path) -> dict[str, list[int]]:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(DOLMA_PYTHON is None, reason="OLMO_ANCHOR_DOLMA_PYTHON names no interpreter")
+@pytest.mark.skipif(DOLMA_PYTHON is None, reason="run it with: make test-dolma")
 def test_same_ids_as_dolma(tmp_path: Path, shared_data: Path) -> None:
     source = shared_data / "corpus" / "books.jsonl"
     tokenizer = shared_data / "tokenizer" / "allenai_dolma2.json"
