@@ -100,3 +100,21 @@ def story_transitions(tokenizer: AnchorTokenizer) -> Transitions:
         token["x"]: {token["y"]: 1.0},
         token["y"]: {token["x"]: 0.7, control.end_of_text: 0.3},
     }
+
+
+def endless_transitions(tokenizer: AnchorTokenizer) -> Transitions:
+    """After a full stop: an annotation of five tokens, and a response without an end.
+
+    ::
+
+        . -> <open> q : r <close> x y x y ...
+    """
+    token = {char: tokenizer.encode(char)[0] for char in ".qrxy:"}
+    control = tokenizer.control
+    path = [token["."], control.open, token["q"], token[":"], token["r"], control.close]
+    steps = zip(path, [*path[1:], token["x"]], strict=True)
+    return {
+        **{last: {following: 1.0} for last, following in steps},
+        token["x"]: {token["y"]: 1.0},
+        token["y"]: {token["x"]: 1.0},
+    }

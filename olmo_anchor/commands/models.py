@@ -59,7 +59,13 @@ def export(**options: Any) -> None:
 @click.option("--num-samples", default=10, show_default=True, help="Samples of each prompt.")
 @click.option("--temperature", default=1.0, show_default=True, help="0 is greedy.")
 @click.option("--top-p", default=1.0, show_default=True, help="Nucleus sampling; 1 is all.")
-@click.option("--max-tokens", default=512, show_default=True, help="Annotation and response.")
+@click.option("--max-tokens", default=512, show_default=True, help="Of a response.")
+@click.option(
+    "--max-annotation-tokens",
+    default=256,
+    show_default=True,
+    help="Of an annotation, which takes nothing from --max-tokens. A longer one is left unclosed.",
+)
 @click.option("--seed", default=0, show_default=True, help="Of all samples.")
 @click.option(
     "--annotation",
@@ -84,7 +90,9 @@ def generate(**options: Any) -> None:
       {"id": "b", "messages": [{"role": "user", "content": "Tell me a story."}]}
 
     Writes one line per sample, annotation and response apart, to OUT; the manifest beside it is
-    written last. A sample is the same for the same seed, whatever is sampled beside it.
+    written last. A sample is the same for the same seed, whatever is sampled beside it. Models that
+    annotate and models that do not get equally many tokens for a response, as long as the context
+    of the model holds prompt, annotation and response: those that ran out of it are counted.
 
     \b
       olmo-anchor generate runs/sft/hf --prompts prompts.jsonl --out runs/sft/generations.jsonl
@@ -96,5 +104,6 @@ def generate(**options: Any) -> None:
     click.echo(
         f"{options['out']}: {counts['samples']} samples of {counts['prompts']} prompts, "
         f"{counts['no_annotation']} without annotation, {counts['unclosed']} unclosed, "
+        f"{counts['out_of_context']} out of the model's context, "
         f"{counts['rejected']} prompts rejected"
     )

@@ -60,10 +60,16 @@ class Sampling:
 
 @dataclass(frozen=True)
 class Request:
-    """One completion to sample: the prompt's ids and the seed of this sample alone."""
+    """One completion to sample.
+
+    :param ids: of the prompt.
+    :param seed: of this sample alone.
+    :param max_tokens: of this sample alone, in the place of the sampling's.
+    """
 
     ids: Sequence[int]
     seed: int
+    max_tokens: int | None = None
 
 
 @dataclass(frozen=True)

@@ -86,7 +86,9 @@ class HFEngine(Engine):
         from olmo_anchor.engines._cache import growing_cache
 
         length = len(batch[0][1].ids)
-        steps = min(sampling.max_tokens, self.max_length - length)
+        room = self.max_length - length
+        limits = [min(request.max_tokens or sampling.max_tokens, room) for _, request in batch]
+        limit, steps = torch.tensor(limits, device=self.device), max(limits)
         uniforms = torch.from_numpy(
             np.stack([_uniforms(request.seed, steps) for _, request in batch])
         ).to(self.device)
@@ -111,20 +113,22 @@ class HFEngine(Engine):
         for step in range(steps):
             tokens = draw(logits, uniforms[rows, step], sampling)
             sampled[rows, step] = tokens
-            ended = going & torch.isin(tokens, stop)
+            stopped = torch.isin(tokens, stop)
+            ended = going & (stopped | (limit[rows] == step + 1))
             if bool(ended.any()):
-                for row in rows[ended].tolist():
-                    yield _completion(batch[row], sampled[row, : step + 1], "stop")
+                for row, by_itself in zip(
+                    rows[ended].tolist(), stopped[ended].tolist(), strict=True
+                ):
+                    reason: FinishReason = "stop" if by_itself else "length"
+                    yield _completion(batch[row], sampled[row, : step + 1], reason)
                 going &= ~ended
                 left = torch.nonzero(going).squeeze(1)
                 if len(left) <= _KEEP_ENDED * len(rows):
                     rows, tokens, going = rows[left], tokens[left], going[left]
                     cache.batch_select_indices(left)
-            if not len(rows) or step + 1 == steps:
-                break
+            if not len(rows):
+                return
             logits = self._forward(tokens[:, None], cache)
-        for row in rows[going].tolist():
-            yield _completion(batch[row], sampled[row], "length")
 
     def _forward(self, ids: torch.Tensor, cache: Any) -> torch.Tensor:
         """Logits ``[rows, vocab]`` after the last of ``ids [rows, n]``."""

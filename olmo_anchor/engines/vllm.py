@@ -91,7 +91,7 @@ class VLLMEngine(Engine):
                     params = SamplingParams(
                         temperature=sampling.temperature,
                         top_p=sampling.top_p,
-                        max_tokens=min(sampling.max_tokens, room),
+                        max_tokens=min(request.max_tokens or sampling.max_tokens, room),
                         seed=request.seed,
                         stop_token_ids=list(sampling.stop_ids),
                         logit_bias=dict.fromkeys(sampling.banned_ids, _BAN) or None,

@@ -51,6 +51,8 @@ class GenerateConfig:
     """Everything that a generations file depends on; the defaults of the command are these.
 
     :param engine: ``"hf"``, ``"vllm"`` or ``None``: vLLM where it is installed.
+    :param max_tokens: of a response; an annotation takes nothing from it.
+    :param max_annotation_tokens: delimiters included; a longer annotation is left unclosed.
     :param batch_size: samples made at a time; has no influence on them.
     :param stop: a response is cut before the first of these texts.
     :param max_rejected: the share of prompts that may be unusable; without one,
@@ -65,6 +67,7 @@ class GenerateConfig:
     temperature: float = 1.0
     top_p: float = 1.0
     max_tokens: int = 512
+    max_annotation_tokens: int = 256
     seed: int = 0
     annotation: AnnotationMode = "sample"
     stop: tuple[str, ...] = ()
@@ -87,6 +90,11 @@ class GenerateConfig:
             raise InputError(str(error)) from None
         if self.num_samples < 1:
             raise InputError(f"--num-samples must be at least 1, it is {self.num_samples}")
+        if self.max_annotation_tokens < 2:
+            raise InputError(
+                "--max-annotation-tokens must be at least 2, as both delimiters count, it is "
+                f"{self.max_annotation_tokens}; --annotation skip keeps the model from annotating"
+            )
         if not self.model.is_dir():
             raise InputError(f"{self.model}: no such folder; make one with `olmo-anchor export`")
         if not (self.model / "config.json").is_file():
@@ -194,7 +202,14 @@ class GenerateConfig:
                 if sample not in done.get(prompt.id, ())
             )
             with progress("sampling", missing) as advance:
-                for made in sample_jobs(engine, jobs, sampling, tokenizer.control, self.annotation):
+                for made in sample_jobs(
+                    engine,
+                    jobs,
+                    sampling,
+                    tokenizer.control,
+                    self.annotation,
+                    self.max_annotation_tokens,
+                ):
                     journal.append(record_of(prompts[made.job.prompt], made, tokenizer, self.stop))
                     advance()
 

@@ -6,8 +6,11 @@
      "annotation": [[key, value], ...] | null, "annotation_text", "no_annotation", "unclosed",
      "finish_reason", "prompt_tokens", "annotation_tokens", "response_tokens", "prompt_fields"}
 
-The counts are of sampled tokens: ``annotation_tokens`` with delimiters, ``response_tokens`` without
-a prefill and without the token that ended it.
+``finish_reason`` is ``"stop"`` (it ended by itself, at a ``--stop`` text, or where the annotation
+of the next chunk began), ``"length"`` (cut at its limit, the annotation's or the response's) or
+``"context"`` (the model takes no more tokens). The counts are of sampled tokens:
+``annotation_tokens`` with delimiters, ``response_tokens`` without a prefill and without the token
+that ended it.
 """
 
 from __future__ import annotations
@@ -64,7 +67,7 @@ def sort_records(out: Path, prompts: list[Prompt]) -> dict[str, int]:
     """
     order = {prompt.id: index for index, prompt in enumerate(prompts)}
     places: list[tuple[int, int, int, int]] = []
-    counts = Counter(prompts=len(prompts), samples=0, no_annotation=0, unclosed=0)
+    counts = Counter(prompts=len(prompts), samples=0, no_annotation=0, unclosed=0, out_of_context=0)
     offset = 0
     with out.open("rb") as file:
         for line in file:
@@ -74,6 +77,7 @@ def sort_records(out: Path, prompts: list[Prompt]) -> dict[str, int]:
             counts["samples"] += 1
             for flag in ("no_annotation", "unclosed"):
                 counts[flag] += record[flag]
+            counts["out_of_context"] += record["finish_reason"] == "context"
             for kind in ("annotation_tokens", "response_tokens"):
                 counts[kind] += record[kind]
         places.sort()

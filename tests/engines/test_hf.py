@@ -109,6 +109,15 @@ def test_a_stop_id_ends_a_sample_and_stands_at_its_end(bigrams: HFEngine) -> Non
         assert len(done.ids) == 40 or done.finish_reason == "stop"
 
 
+def test_a_request_may_have_a_limit_of_its_own(bigrams: HFEngine) -> None:
+    limits = [3, 50, None, 1, 2, 3, 4]
+    requests = [Request([1], seed, limit) for seed, limit in enumerate(limits)]
+    alone = {done.prompt: done.ids for done in bigrams.sample(requests, Sampling(max_tokens=10))}
+    assert [len(alone[number]) for number in range(7)] == [3, 50, 10, 1, 2, 3, 4]
+    whole = bigrams.sample([Request([1], seed) for seed in range(7)], Sampling(max_tokens=50))
+    assert all(done.ids[: len(alone[done.prompt])] == alone[done.prompt] for done in whole)
+
+
 def test_the_context_of_the_model_ends_a_sample(bigrams: HFEngine) -> None:
     assert bigrams.max_length == 128
     [done] = bigrams.generate([[1] * 120], 1, Sampling(max_tokens=50))

@@ -21,24 +21,62 @@ pytestmark = [
 MAKE_MODEL = """
 import sys
 from pathlib import Path
-from tiny_models import save_bigram_model, story_transitions
+import tiny_models
 from olmo_anchor.tokenizer import AnchorTokenizer
 tokenizer = AnchorTokenizer.load(sys.argv[1])
-save_bigram_model(Path(sys.argv[2]), tokenizer, story_transitions(tokenizer))
+transitions = getattr(tiny_models, sys.argv[3])(tokenizer)
+tiny_models.save_bigram_model(Path(sys.argv[2]), tokenizer, transitions)
 """
 
 
-@pytest.fixture
-def story_model(tiny_tokenizer_file: Path, tmp_path: Path) -> Path:
+def make_model(tokenizer: Path, folder: Path, transitions: str) -> Path:
     """Made in a process of its own: where vLLM has loaded a model, transformers cannot make one."""
-    folder = tmp_path / "model"
-    call = [sys.executable, "-c", MAKE_MODEL, str(tiny_tokenizer_file), str(folder)]
+    call = [sys.executable, "-c", MAKE_MODEL, str(tokenizer), str(folder), transitions]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
     subprocess.run(call, check=True, env=environment)
     return folder
 
 
-def test_generate_with_vllm(story_model: Path, tmp_path: Path) -> None:
+def test_limits_hold_as_with_transformers(tiny_tokenizer_file: Path, tmp_path: Path) -> None:
+    # <open> q : r <close> x y x y ...
+    model = make_model(tiny_tokenizer_file, tmp_path / "model", "endless_transitions")
+    prompts = tmp_path / "prompts.jsonl"
+    prompts.write_text(
+        '{"id": "plain", "prompt": "The cat."}\n'
+        '{"id": "prefilled", "prompt": "The cat.", "prefill": "yx"}\n'
+        f'{{"id": "bare", "prompt": "The cat. x"}}\n'
+        f'{{"id": "long", "prompt": "{100 * "."}"}}\n'
+        f'{{"id": "too long", "prompt": "{123 * "."}", "prefill": "yx"}}\n'
+    )
+    call = [sys.executable, "-m", "olmo_anchor.cli", "generate", str(model)]
+    call += ["--prompts", str(prompts), "--num-samples", "2", "--temperature", "0"]
+    for number, limits in enumerate(
+        (
+            ["--max-tokens", "30"],
+            ["--max-tokens", "3"],
+            ["--max-tokens", "30", "--max-annotation-tokens", "4"],
+        )
+    ):
+        made = {}
+        for engine in ("hf", "vllm"):
+            out = tmp_path / f"{engine}-{number}.jsonl"
+            run = [*call, *limits, "--engine", engine, "--out", str(out)]
+            subprocess.run(run, check=True, timeout=300)
+            made[engine] = [orjson.loads(line) for line in out.read_bytes().splitlines()]
+        assert made["vllm"] == made["hf"]
+        ends = {r["prompt_id"]: (r["annotation_tokens"], r["response_tokens"]) for r in made["hf"]}
+        reasons = {r["prompt_id"]: r["finish_reason"] for r in made["hf"]}
+        assert ends["bare"] == (0, int(limits[1]))
+        assert (
+            ends["plain"] == ends["prefilled"] == ((4, 0) if number == 2 else (5, int(limits[1])))
+        )
+        if number == 0:
+            assert ends["long"] == (5, 23)
+            assert reasons["long"] == reasons["too long"] == "context"
+
+
+def test_generate_with_vllm(tiny_tokenizer_file: Path, tmp_path: Path) -> None:
+    story_model = make_model(tiny_tokenizer_file, tmp_path / "model", "story_transitions")
     prompts, out = tmp_path / "prompts.jsonl", tmp_path / "out.jsonl"
     prompts.write_text(
         '{"id": "plain", "prompt": "The cat."}\n'
