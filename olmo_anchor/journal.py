@@ -6,6 +6,7 @@ torn tail, which is cut off at the next opening.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -16,7 +17,7 @@ import orjson
 
 from olmo_anchor.errors import InputError, WorkFailed
 
-__all__ = ["Journal", "Rejects", "check_rejected", "default_share"]
+__all__ = ["Journal", "Rejects", "check_rejected", "default_share", "rejected_line"]
 
 
 class Journal:
@@ -135,9 +136,29 @@ def check_rejected(rejects: Rejects, total: int, max_share: float | None = None)
     """
     max_share = default_share(total) if max_share is None else max_share
     if rejects.count > max_share * total:
-        reason, times = rejects.reasons.most_common(1)[0]
+        enough = math.ceil(100 * rejects.count / total) / 100
         raise WorkFailed(
-            f"{rejects.count} of {total} records were rejected, more than the allowed "
-            f"{max_share:.1%}; most often ({times}): {reason}. See {rejects.path}; "
-            "--max-rejected sets the share"
+            f"{_share(rejects.count, total)} were rejected, more than the allowed {max_share:.1%}"
+            f"{_most_often(rejects.reasons)}. See {rejects.path}; mend them and begin again with "
+            f"--overwrite, or let them go with --resume --max-rejected {enough:g}"
         )
+
+
+def rejected_line(reasons: Mapping[str, int], total: int, path: Path) -> str:
+    """What a command says at its end about the records that it could not use.
+
+    :param reasons: how often each; ``path`` is the file that holds them.
+    """
+    if not reasons:
+        return f"rejected: none of {total:,} records"
+    return f"rejected: {_share(sum(reasons.values()), total)}{_most_often(reasons)}; see {path}"
+
+
+def _share(count: int, total: int) -> str:
+    share = f"{count / total:.1%}" if 1000 * count >= total else "<0.1%"
+    return f"{count:,} of {total:,} records ({share})"
+
+
+def _most_often(reasons: Mapping[str, int]) -> str:
+    reason = max(reasons, key=lambda name: reasons[name])
+    return f", most often ({reasons[reason]:,}): {reason}"

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from olmo_anchor.errors import InputError, WorkFailed
-from olmo_anchor.journal import Journal, Rejects, check_rejected, default_share
+from olmo_anchor.journal import Journal, Rejects, check_rejected, default_share, rejected_line
 
 
 @given(st.integers(0, 200))
@@ -53,8 +53,24 @@ def test_too_many_rejects_fail_the_work_with_the_reason(tmp_path: Path) -> None:
     rejects = Rejects(tmp_path / "rejected.jsonl")
     rejects.add("empty text", line=3)
     check_rejected(rejects, 100, 0.01)
-    with pytest.raises(WorkFailed, match=r"1 of 99 .* 1\.0%.*empty text.*--max-rejected"):
+    with pytest.raises(WorkFailed, match=r"1 of 99 .* 1\.0%.*empty text") as caught:
         check_rejected(rejects, 99, 0.01)
+    assert f"See {tmp_path}/rejected.jsonl" in str(caught.value)
+    assert str(caught.value).endswith("let them go with --resume --max-rejected 0.02")
+
+
+def test_rejects_are_told_in_one_line(tmp_path: Path) -> None:
+    assert rejected_line({}, 40, tmp_path / "r.jsonl") == "rejected: none of 40 records"
+    assert rejected_line({"too long": 2, "empty text": 1198}, 50_000, tmp_path / "r.jsonl") == (
+        f"rejected: 1,200 of 50,000 records (2.4%), most often (1,198): empty text; "
+        f"see {tmp_path}/r.jsonl"
+    )
+    assert rejected_line({"a": 1}, 50_000, Path("r")).startswith(
+        "rejected: 1 of 50,000 records (<0"
+    )
+    assert "(100.0%), most often (1): empty text; see r" in rejected_line(
+        {"empty text": 1}, 1, Path("r")
+    )
 
 
 @pytest.mark.parametrize(

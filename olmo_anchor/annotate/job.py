@@ -31,7 +31,7 @@ from olmo_anchor.corpus.part_journal import PartJournal
 from olmo_anchor.corpus.schema_file import load_schema, schema_record
 from olmo_anchor.corpus.tokens import TokensDir
 from olmo_anchor.errors import InputError
-from olmo_anchor.journal import Journal, Rejects, check_rejected
+from olmo_anchor.journal import Journal, Rejects, check_rejected, rejected_line
 from olmo_anchor.manifest import (
     MANIFEST,
     Manifest,
@@ -95,12 +95,13 @@ class AnnotateConfig:
 
 
 def summary(manifest: Manifest, config: AnnotateConfig) -> str:
-    """One line for the terminal."""
-    counts = manifest.counts
+    """What a person wants to know when it is done, with the next command."""
+    counts, reasons = manifest.counts, manifest.extra["rejected_reasons"]
+    records = counts["annotations"] + counts["rejected"]
     return (
         f"{config.out}: {counts['annotations']:,} of {counts['chunks']:,} chunks annotated, "
-        f"{counts['unannotated']:,} without an annotation, "
-        f"{counts['rejected']:,} records rejected\n"
+        f"{counts['unannotated']:,} without an annotation\n"
+        f"{rejected_line(reasons, records, config.out / 'rejected.jsonl')}\n"
         f"next: olmo-anchor overlay {config.tokens} {config.out} --out OVERLAY_DIR"
     )
 

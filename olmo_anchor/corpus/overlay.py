@@ -45,7 +45,7 @@ from olmo_anchor.corpus.part_journal import PartJournal
 from olmo_anchor.corpus.schema_file import load_schema, schema_of, schema_record
 from olmo_anchor.corpus.tokens import TokensDir
 from olmo_anchor.errors import InputError
-from olmo_anchor.journal import Journal, Rejects, check_rejected
+from olmo_anchor.journal import Journal, Rejects, check_rejected, rejected_line
 from olmo_anchor.manifest import (
     MANIFEST,
     Manifest,
@@ -62,12 +62,13 @@ MAX_ANNOTATION_TOKENS = 256
 
 
 def summary(manifest: Manifest, out: Path) -> str:
-    """One line for the terminal."""
+    """What a person wants to know when it is done."""
     counts, shares = manifest.counts, manifest.extra["shares"]
+    reasons = manifest.extra["rejected_reasons"]
     return (
         f"{out}: {counts['annotations']:,} annotations on {shares['chunks_annotated']:.1%} of "
-        f"{counts['chunks']:,} chunks, {shares['annotation_tokens']:.1%} of all tokens; "
-        f"{counts['rejected']:,} of {counts['records']:,} records rejected"
+        f"{counts['chunks']:,} chunks, {shares['annotation_tokens']:.1%} of all tokens\n"
+        f"{rejected_line(reasons, counts['records'], out / 'rejected.jsonl')}"
     )
 
 

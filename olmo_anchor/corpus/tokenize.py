@@ -29,7 +29,7 @@ from olmo_anchor.corpus.part_journal import PartJournal
 from olmo_anchor.corpus.parts import PartWriter, smallest_uint
 from olmo_anchor.corpus.resume import PART_FILES, State, refuse_duplicate, resume, seen_ids
 from olmo_anchor.errors import InputError, WorkFailed
-from olmo_anchor.journal import Rejects, check_rejected
+from olmo_anchor.journal import Rejects, check_rejected, rejected_line
 from olmo_anchor.manifest import (
     MANIFEST,
     FileRecord,
@@ -313,7 +313,7 @@ def summary(manifest: Manifest, out: Path) -> str:
             f"trained: {counts['trained_tokens']} tokens; truncated: {counts['truncated']} "
             "conversations"
         )
-    for reason, times in manifest.extra["rejected_reasons"].items():
-        lines.append(f"rejected: {times} x {reason} (see {out / _REJECTED})")
+    reasons = manifest.extra["rejected_reasons"]
+    lines.append(rejected_line(reasons, counts["records"], out / _REJECTED))
     lines.append(f"next: olmo-anchor annotate {out} --annotator keyword --out ANNOTATIONS_DIR")
     return "\n".join(lines)

@@ -52,13 +52,23 @@ def test_from_annotations_to_a_page(
     tokens: Path, tmp_path: Path, tiny: AnchorTokenizer, write_tokens: Any
 ) -> None:
     mine = tmp_path / "mine.jsonl"
-    mine.write_bytes(orjson.dumps({"id": "doc-0-0", "chunk": 1, "tags": [["topic", "mat"]]}))
+    one = {"id": "doc-0-0", "chunk": 1, "tags": [["topic", "mat"]]}
+    mine.write_bytes(orjson.dumps(one) + b"\n" + orjson.dumps({**one, "chunk": 9}))
     annotations, overlay, stock = (tmp_path / name for name in ("annotations", "overlay", "stock"))
     source = ("--annotator", "file", "--annotations", mine)
     for arguments, said in [
         (("annotate", tokens, *source, "--out", annotations, "--dry-run"), "no annotation"),
-        (("annotate", tokens, *source, "--out", annotations), "1 of 3 chunks annotated"),
-        (("overlay", tokens, annotations, "--out", overlay), "1 annotations on 33.3% of 3 chunks"),
+        (
+            ("annotate", tokens, *source, "--out", annotations),
+            "1 of 3 chunks annotated, 2 without an annotation\n"
+            f"rejected: 1 of 2 records (50.0%), most often (1): there is no such chunk; "
+            f"see {annotations}/rejected.jsonl\nnext: olmo-anchor overlay {tokens} {annotations} ",
+        ),
+        (
+            ("overlay", tokens, annotations, "--out", overlay),
+            "1 annotations on 33.3% of 3 chunks, 35.0% of all tokens\n"
+            "rejected: none of 1 records\nnext: olmo-anchor inspect ",
+        ),
         (("inspect", tokens, "--overlay", overlay, "--tokens"), "doc-0-1"),
         (("inspect", tokens, "--overlay", overlay, "--html", tmp_path / "look.html"), ""),
         (("materialise", tokens, "--overlay", overlay, "--out", stock), "100.0% of them trained"),

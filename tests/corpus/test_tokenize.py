@@ -6,6 +6,7 @@ import csv
 import gzip
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -302,7 +303,7 @@ def unfinished(tokenize: Any, records: list[dict[str, str]]) -> Path:
     """A folder whose parts are all done, but for which too many records were rejected."""
     with pytest.raises(WorkFailed) as caught:
         tokenize(records, part_tokens=2, max_rejected=0.0)
-    return Path(str(caught.value).split(" See ")[1].split(";")[0]).parent
+    return Path(re.findall(r"See (.*)/rejected\.jsonl", str(caught.value))[0])
 
 
 def test_resume_with_other_inputs_or_settings_is_refused(tokenize: Any) -> None:
