@@ -58,7 +58,11 @@ __all__ = ["adopt", "tokenize"]
 @MAX_REJECTED
 @OVERWRITE
 @click.option("--resume", is_flag=True, help="Go on after the last finished part.")
-@click.option("--dry-run", is_flag=True, help="Check the inputs, say what would be done, stop.")
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Check every record, say what would be written and rejected, stop.",
+)
 def tokenize(inputs: tuple[Path, ...], out: Path, dry_run: bool, **options: Any) -> None:
     """Turn documents or conversations into the token files that OLMo-core trains on.
 

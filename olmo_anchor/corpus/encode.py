@@ -75,6 +75,15 @@ class Encoder:
             return [self._conversation(record) for record in batch]
         return self._documents(batch)
 
+    def check(self, record: Record) -> Encoded | Rejected:
+        """What can be told of a record without tokenising it: where it can be used, no ids."""
+        parse = parse_conversation if self.chat else parse_document
+        try:
+            name = parse(record.raw).id
+        except BadRecord as bad:
+            return Rejected(record[:2], bad.name, bad.reason, bad.detail)
+        return Encoded(record[:2], self._name(record, name), self._array([]))
+
     def _name(self, record: Record, name: str | None) -> str:
         return name if name is not None else f"{self.stems[record.source]}/{record.line}"
 

@@ -24,6 +24,7 @@ import numpy as np
 
 from olmo_anchor.chat import TrainTurns
 from olmo_anchor.corpus.documents import Record, check_input, read_records, stem
+from olmo_anchor.corpus.dry_run import survey
 from olmo_anchor.corpus.encode import Encoded, Encoder, Rejected, encode_records
 from olmo_anchor.corpus.part_journal import PartJournal
 from olmo_anchor.corpus.parts import PartWriter, smallest_uint
@@ -91,20 +92,15 @@ class TokenizeConfig:
         return self._run(self._load(), self._check())
 
     def plan(self) -> list[str]:
-        """What :meth:`run` would do, in words; nothing is written."""
+        """What :meth:`run` would do, in words: every record is checked, nothing is written."""
         tokenizer, counts = self._load(), self._check()
-        encoder = self._encoder(tokenizer)
         lines = [f"{path}: {n} records" for path, n in zip(self.inputs, counts, strict=True)]
         dtype = smallest_uint(tokenizer.vocab_size)
         lines.append(
             f"tokenizer {tokenizer.source}: {tokenizer.vocab_size} tokens, written as {dtype.name}"
         )
-        encoded = encode_records(self._records(), encoder, 1)
-        first = next((item for item in encoded if isinstance(item, Encoded)), None)
-        if first is not None:
-            lines.append(f"first document {first.id}: {len(first.ids)} tokens")
-        lines.append(f"would write {self.out}")
-        return lines
+        found = survey(self._records(), self._encoder(tokenizer), self._total(counts))
+        return lines + found.lines(self.out, self.max_rejected)
 
     # --- before anything is written --------------------------------------------------------------
 
@@ -137,6 +133,9 @@ class TokenizeConfig:
                 advance(1)
         return counts
 
+    def _total(self, counts: list[int]) -> int:
+        return min(sum(counts), self.limit or sum(counts))
+
     def _encoder(self, tokenizer: AnchorTokenizer) -> Encoder:
         stems = tuple(stem(path) for path in self.inputs)
         return Encoder(tokenizer, stems, self.chat, self.train_turns, self.max_length)
@@ -166,7 +165,7 @@ class TokenizeConfig:
         state = resume(self.out, self.out / _REJECTED, journal)
         tokenizer.save(self.out / "tokenizer")
         rejects = Rejects(self.out / _REJECTED)
-        total = min(sum(counts), self.limit or sum(counts))
+        total = self._total(counts)
         self._write(tokenizer, state, journal, rejects, total)
         rejects.close()
         if not journal.parts:

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -173,11 +174,65 @@ def test_workers_shuffle_and_time_leave_no_trace(
     assert names != [str(record["id"]) for record in records]
 
 
-def test_nothing_is_written_by_a_dry_run(tmp_path: Path, tiny_tokenizer_file: Path) -> None:
-    path = write_jsonl(tmp_path / "input.jsonl", documents("The cat"))
-    plan = TokenizeConfig((path,), str(tiny_tokenizer_file), tmp_path / "out").plan()
-    assert any("1 records" in line for line in plan)
+def test_a_dry_run_checks_every_record_and_writes_nothing(
+    tokenize: Any, tmp_path: Path, tiny_tokenizer_file: Path
+) -> None:
+    records: list[Any] = documents(*(f"The cat ran {k} times" for k in range(22)))
+    records[3:3] = [{"id": "x", "text": ""}] * 3
+    records += [{"id": "y"}, *records[:2], {"id": "z", "text": 3}]
+    path = write_jsonl(tmp_path / "input.jsonl", records)
+    config = TokenizeConfig((path,), str(tiny_tokenizer_file), tmp_path / "out")
+    plan = config.plan()
     assert sorted(tmp_path.iterdir()) == [path]
+    manifest = config.run()
+    assert f"{path}: 29 records" in plan
+    at = plan.index("would reject 7 of 29 records (24.1%):")
+    assert plan[at + 1 : at + 5] == [
+        "    3 x `text` is empty",
+        "    2 x duplicate id",
+        "    1 x no `text`",
+        "    1 x `text` is not a string",
+    ]
+    tokens = manifest.counts["tokens"]
+    assert plan[at + 5] == f"would write 22 documents, {tokens:,} tokens, to {tmp_path}/out"
+    assert manifest.extra["rejected_reasons"] == {
+        line.split(" x ")[1]: int(line.split(" x ")[0]) for line in plan[at + 1 : at + 5]
+    }
+
+
+def test_a_dry_run_of_many_records_says_that_it_estimates(
+    tmp_path: Path, tiny_tokenizer_file: Path
+) -> None:
+    records: list[Any] = documents(*("The cat sat" for _ in range(2000)))
+    path = write_jsonl(tmp_path / "input.jsonl", [*records, *[{"id": "x", "text": ""}] * 30])
+    config = TokenizeConfig((path,), str(tiny_tokenizer_file), tmp_path / "out")
+    *_, rejects, reason, fails, writes = config.plan()
+    assert (rejects, reason) == (
+        "would reject 30 of 2,030 records (1.5%):",
+        "    30 x `text` is empty",
+    )
+    assert "1.0%" in fails
+    assert "--max-rejected" in fails
+    told = re.fullmatch(r"would write 2,000 documents, about ([\d,]+) tokens \(only .*", writes)
+    assert told is not None
+    tokens = replace(config, max_rejected=1).run().counts["tokens"]
+    assert int(told[1].replace(",", "")) == pytest.approx(tokens, rel=0.02)
+
+
+def test_a_dry_run_says_what_only_tokenizing_tells(
+    tmp_path: Path, tiny: AnchorTokenizer, tiny_tokenizer_file: Path
+) -> None:
+    prompt = encode_conversation(conversation("x"), tiny)[1].index(True)
+    talks = [conversation("sat"), conversation("The cat ran"), conversation("a", "The cat", "b")]
+    path = write_jsonl(tmp_path / "in.jsonl", [{"messages": talk} for talk in talks])
+    out = tmp_path / "out"
+    config = TokenizeConfig(
+        (path,), str(tiny_tokenizer_file), out, chat=True, max_length=prompt + 2
+    )
+    plan = config.plan()
+    assert "    1 x no trained token within --max-length" in plan
+    assert "would cut 1 of them at --max-length" in plan
+    assert not out.exists()
 
 
 # --- conversations -------------------------------------------------------------------------------
