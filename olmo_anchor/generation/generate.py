@@ -39,6 +39,7 @@ from olmo_anchor.tokenizer import AnchorTokenizer
 __all__ = ["GenerateConfig", "sidecar"]
 
 _HASHED_BYTES = 1 << 24
+_SIDECARS = ("manifest.json", "rejected.jsonl", "refused.jsonl", "running.json")
 
 
 def sidecar(out: Path, what: str) -> Path:
@@ -88,13 +89,7 @@ class GenerateConfig:
             sampling = Sampling(self.temperature, self.top_p, self.max_tokens, self.seed)
         except ValueError as error:
             raise InputError(str(error)) from None
-        if self.num_samples < 1:
-            raise InputError(f"--num-samples must be at least 1, it is {self.num_samples}")
-        if self.max_annotation_tokens < 2:
-            raise InputError(
-                "--max-annotation-tokens must be at least 2, as both delimiters count, it is "
-                f"{self.max_annotation_tokens}; --annotation skip keeps the model from annotating"
-            )
+        self._check_options()
         if not self.model.is_dir():
             raise InputError(f"{self.model}: no such folder; make one with `olmo-anchor export`")
         if not (self.model / "config.json").is_file():
@@ -112,20 +107,38 @@ class GenerateConfig:
         engine = open_engine(settings["engine"], self.model, **options)
         prompts, unusable = read_prompts(self.prompts, tokenizer, engine.max_length)
 
+        # A refused call leaves what an earlier one wrote, its rejects too.
+        refused = self._beside("refused.jsonl")
+        refused.unlink(missing_ok=True)
+        rejects = Rejects(refused)
+        for line, reason in unusable:
+            rejects.add(reason, file=str(self.prompts), line=line)
+        rejects.close()
+        check_rejected(rejects, len(prompts) + rejects.count, self.max_rejected)
+
         # All input is good: from here on files are written.
         if self.overwrite:
             self.out.unlink(missing_ok=True)
         for stale in ("manifest.json", "rejected.jsonl"):
             self._beside(stale).unlink(missing_ok=True)
-        rejects = Rejects(self._beside("rejected.jsonl"))
-        for line, reason in unusable:
-            rejects.add(reason, file=str(self.prompts), line=line)
-        rejects.close()
-        check_rejected(rejects, len(prompts) + rejects.count, self.max_rejected)
+        if rejects.count:
+            refused.replace(self._beside("rejected.jsonl"))
         write_json(self._beside("running.json"), settings)
         self._sample(engine, tokenizer, prompts, sampling)
         counts = sort_records(self.out, prompts)
         return self._finish(settings, counts, rejects.count, time.monotonic() - started)
+
+    def _check_options(self) -> None:
+        for option, value, least in (
+            ("--num-samples", self.num_samples, 1),
+            # Both delimiters count.
+            ("--max-annotation-tokens", self.max_annotation_tokens, 2),
+            ("--batch-size", 1 if self.batch_size is None else self.batch_size, 1),
+        ):
+            if value < least:
+                raise InputError(f"{option} must be at least {least}, it is {value}")
+        if "" in self.stop:
+            raise InputError("--stop is an empty text, which would cut every response to nothing")
 
     def _beside(self, what: str) -> Path:
         return sidecar(self.out, what)
@@ -144,6 +157,12 @@ class GenerateConfig:
         """The manifest where all is done already, else ``None`` where this run may write."""
         if self.overwrite and self.resume:
             raise InputError("--overwrite and --resume exclude each other: give one")
+        written = [self.out, *map(self._beside, _SIDECARS)]
+        if self.prompts.resolve() in {path.resolve() for path in written}:
+            raise InputError(
+                f"{self.prompts}: holds the prompts, and --out {self.out} would write it; "
+                "name another --out"
+            )
         if not self.out.exists():
             return None
         if not (self.overwrite or self.resume):
@@ -162,6 +181,10 @@ class GenerateConfig:
             )
         if self.overwrite:
             return None
+        if manifest and manifest.outputs[0]["sha256"] != sha256_file(self.out):
+            raise InputError(
+                f"{self.out}: has changed since it was finished; --overwrite makes it again"
+            )
         changed = [
             name for name in settings if _content(made_with.get(name)) != _content(settings[name])
         ]

@@ -226,10 +226,62 @@ def test_a_manifest_without_its_file_counts_for_nothing(
 def test_a_file_of_somebody_else_is_left_alone(
     story_model: Path, prompts: Path, tmp_path: Path
 ) -> None:
-    before = prompts.read_bytes()
+    theirs = write_prompts(tmp_path / "theirs.jsonl", PROMPTS)
+    before = theirs.read_bytes()
     for flag in ("--overwrite", "--resume"):
-        assert "was not made by" in str(fails(story_model, prompts, prompts, flag))
-    assert prompts.read_bytes() == before
+        assert "was not made by" in str(fails(story_model, prompts, theirs, flag))
+    assert theirs.read_bytes() == before
+
+
+def everything(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_a_refused_call_loses_nothing(story_model: Path, tmp_path: Path) -> None:
+    long = {"id": "long", "prompt": "The cat " * 100}
+    prompts = write_prompts(tmp_path / "p.jsonl", [*PROMPTS, long])
+    worse = write_prompts(tmp_path / "worse.jsonl", [*PROMPTS, long, {"id": "empty"}])
+    out = tmp_path / "out.jsonl"
+    assert generate(story_model, prompts, out).exit_code == 0
+    before = everything(tmp_path)
+    assert "out.rejected.jsonl" in before
+    error = fails(story_model, worse, out, "--overwrite", "--max-rejected", "0.1")
+    assert error.exit_code == 1
+    after = everything(tmp_path)
+    assert {name: after[name] for name in before} == before
+    # What the refused call found is in a file of its own, and the message names it.
+    [name] = set(after) - set(before)
+    assert f"See {tmp_path / name}" in str(error)
+    assert [orjson.loads(line)["line"] for line in after[name].splitlines()] == [4, 5]
+    assert generate(story_model, worse, out, "--overwrite").exit_code == 0
+    assert [one["line"] for one in read(tmp_path / "out.rejected.jsonl")] == [4, 5]
+    assert set(everything(tmp_path)) == set(before)
+
+
+def test_the_prompts_are_never_what_is_written(story_model: Path, tmp_path: Path) -> None:
+    prompts = write_prompts(tmp_path / "p.jsonl", PROMPTS)
+    out = tmp_path / "out.jsonl"
+    assert generate(story_model, prompts, out).exit_code == 0
+    # What was generated can be prompts: each record has a prompt.
+    before = everything(tmp_path)
+    assert "holds the prompts" in str(fails(story_model, out, out, "--overwrite"))
+    prompts.rename(tmp_path / "new.rejected.jsonl")
+    taken = (story_model, tmp_path / "new.rejected.jsonl", tmp_path / "new.jsonl")
+    assert "holds the prompts" in str(fails(*taken))
+    (tmp_path / "new.rejected.jsonl").rename(prompts)
+    assert everything(tmp_path) == before
+
+
+def test_a_finished_file_that_was_changed_is_not_called_finished(
+    story_model: Path, prompts: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out.jsonl"
+    assert generate(story_model, prompts, out).exit_code == 0
+    whole = out.read_bytes()
+    out.write_bytes(whole[: len(whole) // 2])
+    assert "--overwrite" in str(fails(story_model, prompts, out, "--resume"))
+    assert generate(story_model, prompts, out, "--overwrite").exit_code == 0
+    assert out.read_bytes() == whole
 
 
 def test_unusable_prompts_are_counted_and_too_many_stop_the_work(
@@ -257,6 +309,8 @@ def test_unusable_prompts_are_counted_and_too_many_stop_the_work(
         (["--top-p", "0"], "top_p"),
         (["--max-tokens", "0"], "max_tokens"),
         (["--max-annotation-tokens", "1"], "--max-annotation-tokens"),
+        (["--batch-size", "0"], "--batch-size"),
+        (["--stop", ""], "--stop"),
     ],
 )
 def test_options_that_mean_nothing(
