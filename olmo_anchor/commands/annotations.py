@@ -175,3 +175,7 @@ def materialise(**options: Any) -> None:
 
     config = MaterialiseConfig(**options)
     click.echo(summary(config.run(), config.out))
+    click.echo(
+        "next: torchrun --nproc-per-node=N train_configs/NAME.py "
+        f"--tokens {config.out} --save-folder RUN"
+    )

@@ -71,7 +71,12 @@ def test_from_annotations_to_a_page(
         ),
         (("inspect", tokens, "--overlay", overlay, "--tokens"), "doc-0-1"),
         (("inspect", tokens, "--overlay", overlay, "--html", tmp_path / "look.html"), ""),
-        (("materialise", tokens, "--overlay", overlay, "--out", stock), "100.0% of them trained"),
+        (
+            ("materialise", tokens, "--overlay", overlay, "--out", stock),
+            "100.0% of them trained under policy full; 0 documents without a trained token\n"
+            f"next: torchrun --nproc-per-node=N train_configs/NAME.py --tokens {stock} "
+            "--save-folder RUN\n",
+        ),
         (("inspect", stock, "--docs", 1), "annotations in the token files"),
     ]:
         done = run(*arguments)
