@@ -145,6 +145,8 @@ def read_manifest(folder: Path, kind: str | None = None, name: str = MANIFEST) -
     """
     path = folder / name
     command = _MADE_BY.get(kind or "", "the command that makes it")
+    if folder.is_file():
+        raise InputError(f"{folder}: is a file, not a folder; name the one made by: {command}")
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; make it with: {command}")
     try:

@@ -268,7 +268,13 @@ class TokensDir:
 
 
 def _check_made_by_us(folder: Path) -> None:
-    """Token files of other pipelines have no manifest; say how to get one."""
+    """A file, and token files of other pipelines, have no manifest; say how to get one."""
+    if folder.is_file():
+        command = "adopt" if folder.suffix == ".npy" else "tokenize"
+        raise InputError(
+            f"{folder}: is a file, not a folder of tokens; make one with: olmo-anchor {command} "
+            f"{folder} --tokenizer TOKENIZER --out TOKENS_DIR"
+        )
     ours = (MANIFEST, "journal.jsonl", "tokenizer/tokenizer_anchor.json")
     if any(folder.glob("*.npy")) and not any((folder / name).exists() for name in ours):
         raise InputError(

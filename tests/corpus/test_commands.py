@@ -134,6 +134,22 @@ def test_a_broken_tokens_folder_is_told_in_one_line(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_file_where_a_folder_belongs_is_told_with_the_command(
+    tokens: Path, write_annotations: Any, tmp_path: Path
+) -> None:
+    documents, ids = tmp_path / "documents.jsonl", tokens / "token_ids_part_0000.npy"
+    documents.write_text('{"text": "The cat."}\n')
+    out = ("--out", tmp_path / "out")
+    refused(
+        ("annotate", documents, "--annotator", "keyword", *out),
+        f"documents.jsonl: is a file, not a folder of tokens; make one with: olmo-anchor tokenize "
+        f"{documents} --tokenizer TOKENIZER --out TOKENS_DIR",
+    )
+    refused(("inspect", ids), "is a file", f"olmo-anchor adopt {ids} --tokenizer TOKENIZER")
+    records = write_annotations([RECORD]) / "annotations.jsonl"
+    refused(("overlay", tokens, records, *out), "annotations.jsonl: is a file, not a folder")
+
+
 def test_a_wrong_schema_is_told_in_one_line(
     tokens: Path, write_annotations: Any, tmp_path: Path
 ) -> None:
