@@ -177,11 +177,16 @@ def trained_runs(mask: npt.ArrayLike) -> Positions:
     )
 
 
-def final_run_mask(mask: npt.ArrayLike, bounds: Positions) -> Mask:
+def final_run_mask(
+    mask: npt.ArrayLike, bounds: Positions, annotated: Positions | None = None
+) -> Mask:
     """Keep only the last run of True of each document (paper B.3: the final assistant message).
 
     :param mask: bool ``[n]``, a label mask over whole documents.
     :param bounds: as :func:`document_bounds` gives them, for the same range.
+    :param annotated: rising positions, for the same range, before which an annotation stands. A
+        last run that does not begin at one of them is not kept either: a response that is trained
+        without its annotation trains the anchor away.
     :returns: a new bool ``[n]``.
     """
     mask = np.asarray(mask, bool)
@@ -193,6 +198,8 @@ def final_run_mask(mask: npt.ArrayLike, bounds: Positions) -> Mask:
     )
     document = np.searchsorted(bounds, starts, side="right") - 1
     is_last = np.append(document[1:] != document[:-1], True) if len(starts) else np.zeros(0, bool)
+    if annotated is not None:
+        is_last &= np.isin(starts, annotated)
     keep = np.zeros(len(mask), np.int8)
     # From the start of a document's last run to the document's end; AND leaves the run itself.
     np.add.at(keep, starts[is_last], 1)

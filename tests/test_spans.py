@@ -175,6 +175,17 @@ def test_final_run_mask() -> None:
     assert final_run_mask(mask, bounds).tolist() == kept.tolist()
 
 
+def test_a_final_run_without_an_annotation_is_dropped() -> None:
+    bounds = np.array([0, 4, 8, 8, 12, 14])
+    mask = np.array([0, 1, 0, 1, 1, 1, 0, 0, 0, 1, 1, 0, 0, 0], bool)
+    # Before the first run of the first document, before the second document's only run, inside the
+    # run of the fourth, and before nothing that is trained.
+    kept = final_run_mask(mask, bounds, annotated=np.array([1, 4, 10, 12])).astype(int)
+    assert kept.tolist() == [0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0]
+    none = final_run_mask(mask, bounds, annotated=np.zeros(0, np.int64))
+    assert not none.any()
+
+
 @given(st.lists(st.lists(st.booleans(), min_size=1, max_size=8), min_size=1, max_size=6))
 def test_final_run_mask_equals_its_definition(documents: list[list[bool]]) -> None:
     expected: list[bool] = []

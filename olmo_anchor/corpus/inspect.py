@@ -147,7 +147,8 @@ class _Source:
             trained = corpus
         else:
             if corpus is not None and self.config.train_turns == "final":
-                corpus = final_run_mask(corpus, np.array([0, len(ids)], dtype=np.int64))
+                opened = np.flatnonzero(ids == control.open) if self.overlay else None
+                corpus = final_run_mask(corpus, np.array([0, len(ids)], dtype=np.int64), opened)
             fraction, seed = self.config.value_only_fraction, self.config.mask_seed
             chosen = value_only_tokens(ids, control, fraction=fraction, seed=seed)
             value_only = self.policy is MaskPolicy.anchored and bool(chosen.any())

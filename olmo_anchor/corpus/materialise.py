@@ -14,6 +14,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from olmo_anchor.corpus.overlay_files import OverlayDir, interleave
 from olmo_anchor.corpus.part_journal import PartJournal
 from olmo_anchor.corpus.parts import PartWriter
@@ -116,7 +118,8 @@ class MaterialiseConfig:
             woven = interleave(block, indexes)
             corpus = woven.mask
             if corpus is not None and self.train_turns == "final":
-                corpus = final_run_mask(corpus, woven.bounds)
+                opened = np.flatnonzero(woven.ids == overlay.control.open)
+                corpus = final_run_mask(corpus, woven.bounds, opened)
             mask = policy_mask(
                 woven.ids,
                 corpus,

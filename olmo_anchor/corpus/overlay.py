@@ -65,9 +65,12 @@ def summary(manifest: Manifest, out: Path) -> str:
     """What a person wants to know when it is done."""
     counts, shares = manifest.counts, manifest.extra["shares"]
     reasons = manifest.extra["rejected_reasons"]
+    lacking = counts.get("unannotated", 0)
+    left_out = f"{lacking:,} conversations without one, which no arm trains\n" if lacking else ""
     return (
         f"{out}: {counts['annotations']:,} annotations on {shares['chunks_annotated']:.1%} of "
         f"{counts['chunks']:,} chunks, {shares['annotation_tokens']:.1%} of all tokens\n"
+        f"{left_out}"
         f"{rejected_line(reasons, counts['records'], out / 'rejected.jsonl')}"
     )
 
@@ -232,6 +235,9 @@ class _Run:
             },
             counts={
                 **total,
+                "longest_annotation": max(
+                    (part["longest_annotation"] for part in parts), default=0
+                ),
                 "parts": len(parts),
                 "records": self.lines,
                 "rejected": self.reasons.total(),

@@ -90,11 +90,17 @@ def interleave(block: Block, overlay: OverlayPart | None) -> Interleaved:
 
 @dataclass(frozen=True, slots=True)
 class OverlayDir:
-    """An OVERLAY_DIR that belongs to the TOKENS_DIR it was opened with."""
+    """An OVERLAY_DIR that belongs to the TOKENS_DIR it was opened with.
+
+    :param longest: tokens in the longest annotation, delimiters included.
+    :param unannotated: by part, the conversations whose last trained run has no annotation.
+    """
 
     folder: Path
     manifest: Manifest
     control: ControlIds
+    longest: int
+    unannotated: tuple[int, ...]
 
     @classmethod
     def open(cls, folder: Path, tokens: TokensDir, *, verify: bool = False) -> OverlayDir:
@@ -124,7 +130,9 @@ class OverlayDir:
                     _check_size(folder, entry[name])
             control = ControlIds(**extra["control"])
             _check_control(folder, control, tokens)
-            return cls(folder, manifest, control)
+            longest = max((int(entry["longest_annotation"]) for entry in parts), default=0)
+            unannotated = tuple(int(entry["unannotated"]) for entry in parts)
+            return cls(folder, manifest, control, longest, unannotated)
         except (KeyError, TypeError) as error:
             raise InputError(
                 f"{folder}/manifest.json: {error} is missing or of the wrong type; make the "

@@ -49,7 +49,13 @@ class OverlayPartWriter:
         self.out, self.part, self.rule, self.encoder = out, part, rule, encoder
         self.vocab_size, self.reader, self.rejects = vocab_size, reader, rejects
         self.counts = Counter[str](
-            chunks=0, annotations=0, annotation_tokens=0, untrained=0, left_out=0
+            chunks=0,
+            annotations=0,
+            annotation_tokens=0,
+            longest=0,
+            untrained=0,
+            left_out=0,
+            unannotated=0,
         )
         self.name = f"part-{part.index:04d}"
 
@@ -85,6 +91,8 @@ class OverlayPartWriter:
             "chunks": self.counts["chunks"],
             "annotations": self.counts["annotations"],
             "annotation_tokens": self.counts["annotation_tokens"],
+            "longest_annotation": self.counts["longest"],
+            "unannotated": self.counts["unannotated"],
         }
 
     def _block(self, block: Block, files: dict[str, IO[bytes]]) -> None:
@@ -92,12 +100,15 @@ class OverlayPartWriter:
         by_document = groupby(records, key=lambda record: record.doc)
         doc, group = next(by_document, (-1, iter(())))
         kept: list[tuple[int, Record]] = []
+        final: list[int] = []
         for k in range(len(block)):
             ids, mask = block.document(k)
             cuts = self.rule.cuts(ids, mask)
             self.counts["chunks"] += len(cuts)
             self.counts["left_out"] += self.rule.runs_left_out(mask)
             self.counts["untrained"] += int(mask is not None and not mask.any())
+            if self.rule.by_mask and len(cuts):
+                final.append(int(block.bounds[k] + cuts[-1, 0]))
             if doc != block.first + k:
                 continue
             taken = -1
@@ -108,7 +119,8 @@ class OverlayPartWriter:
                     taken = record.chunk
                     kept.append((int(block.bounds[k] + cuts[record.chunk, 0]), record))
             doc, group = next(by_document, (-1, iter(())))
-        self._append(kept, files)
+        starts = self._append(kept, files)
+        self.counts["unannotated"] += len(np.setdiff1d(final, starts))
 
     def _fault(
         self, record: Record, name: str | None, cuts: NDArray[np.int64], taken: int
@@ -123,7 +135,10 @@ class OverlayPartWriter:
             return "a second record for its chunk"
         return OUT_OF_ORDER if record.chunk < taken else None
 
-    def _append(self, kept: list[tuple[int, Record]], files: dict[str, IO[bytes]]) -> None:
+    def _append(
+        self, kept: list[tuple[int, Record]], files: dict[str, IO[bytes]]
+    ) -> NDArray[np.int64]:
+        """Write what can be encoded, and tell where it stands."""
         encoded: list[tuple[int, Record, list[int], list[int]]] = []
         for start, record in kept:
             try:
@@ -138,12 +153,14 @@ class OverlayPartWriter:
         bad = set(misread.tolist())
         good = [one for k, one in enumerate(encoded) if k not in bad]
         if not good:
-            return
+            return np.zeros(0, np.int64)
         lengths = np.array([len(one[2]) for one in good])
-        starts = np.array([one[0] for one in good])
+        starts = np.array([one[0] for one in good], np.int64)
         before = self.counts["annotation_tokens"] + np.cumsum(lengths) - lengths
         files["ids"].write(np.concatenate([one[2] for one in good]).astype("<u4").tobytes())
         files["starts"].write(starts.astype("<i8").tobytes())
         files["positions"].write((starts + before).astype("<i8").tobytes())
         self.counts["annotations"] += len(good)
         self.counts["annotation_tokens"] += int(lengths.sum())
+        self.counts["longest"] = max(self.counts["longest"], int(lengths.max()))
+        return starts

@@ -80,6 +80,7 @@ class PaddedCounts:
     :param tokens: in them, padding not counted.
     :param truncated: of these, the ones that were longer than an instance.
     :param untrained: left out, as nothing of them that is trained fits into an instance.
+    :param unannotated: left out, as their sources train no response without its annotation.
     :param longest: tokens in the longest document that was looked at.
     """
 
@@ -87,6 +88,7 @@ class PaddedCounts:
     tokens: int
     truncated: int
     untrained: int
+    unannotated: int
     longest: int
 
 
@@ -187,12 +189,14 @@ class PaddedInstanceSource(InstanceSource):
         trained = targets < begins + lengths
         used = np.flatnonzero(trained)
         used = used[: self._budget(lengths[used])]
+        unannotated = sum(getattr(source, "unannotated", 0) for source in self.sources)
         index = np.stack((begins[used], lengths[used]), axis=1)
         counts = {
             "documents": len(index),
             "tokens": int(index[:, 1].sum()),
             "truncated": int(too_long[used].sum()),
-            "untrained": int((~trained).sum()),
+            "untrained": int((~trained).sum()) - unannotated,
+            "unannotated": unannotated,
             "longest": longest,
         }
         if self._order is not None:

@@ -31,6 +31,7 @@ from olmo_core.io import is_url
 from olmo_anchor.corpus.overlay_files import OverlayDir, OverlayPart
 from olmo_anchor.corpus.tokens import Part, TokensDir
 from olmo_anchor.errors import InputError, WorkFailed
+from olmo_anchor.journal import default_share
 from olmo_anchor.manifest import sha256_file
 from olmo_anchor.spans import final_run_mask
 from olmo_anchor.training.window import cut_window
@@ -55,6 +56,11 @@ class InterleavedDocumentSourceConfig(DocumentSourceConfig):
     train_turns: str = "final"
     """Which trained runs of a conversation stay targets: ``final`` (the paper's, B.3) or ``all``.
     Without effect on a corpus without label masks: there every token is a target."""
+    max_unannotated: float | None = None
+    """The share of conversations above which the overlay is refused, as their final run has no
+    annotation; without one, :func:`~olmo_anchor.journal.default_share`. Below it nothing of such a
+    conversation is a target, in every arm that names the overlay, also with ``annotations=False``:
+    arms train the same conversations."""
     verify: bool = False
     """Hash every file whole before training, instead of a sample of the token files."""
     label: str | None = None
@@ -64,7 +70,7 @@ class InterleavedDocumentSourceConfig(DocumentSourceConfig):
 
         :raises InputError: when a folder is unfinished, lacks a file, or the overlay belongs to
             another token file or tokenizer; when a path is a URL; when training all turns would
-            train turns that have no annotation.
+            train turns that have no annotation, or too many final ones have none.
         """
         tokens, overlay = self.open()
         label = self.label or tokens.folder.name
@@ -123,6 +129,18 @@ class InterleavedDocumentSourceConfig(DocumentSourceConfig):
                 f"{overlay.folder}: not every assistant turn has an annotation; training the "
                 "others too would train the anchor away. Use train_turns=final"
             )
+        if not tokens.has_masks or self.train_turns == "all":
+            return
+        lacking, total = sum(overlay.unannotated), tokens.documents
+        share = default_share(total) if self.max_unannotated is None else self.max_unannotated
+        if lacking > share * total:
+            raise InputError(
+                f"{overlay.folder}: {lacking} of {total} conversations have no annotation before "
+                f"their last response and would be left out, more than the allowed {share:.1%}; "
+                "annotate them with `olmo-anchor annotate` and lay the result over the tokens with "
+                "`olmo-anchor overlay --overwrite`, or set a higher max_unannotated, in every arm "
+                "the same, with --dataset.sources.0.max_unannotated="
+            )
 
 
 class InterleavedDocumentSource(DocumentSource):
@@ -130,7 +148,9 @@ class InterleavedDocumentSource(DocumentSource):
 
     Ranges come as int64 ``input_ids`` and bool ``label_mask``, torch tensors ``[end - start]``.
     The mask is always there (a source with one mixed with a source without misaligns a batch); it
-    is the corpus' own, and an annotation has the label of the token that it precedes.
+    is the corpus' own, and an annotation has the label of the token that it precedes. With
+    ``train_turns=final`` and an overlay, nothing is trained of a conversation whose last run has no
+    annotation, whether annotations are laid in or not.
 
     :param part: the token file.
     :param overlay: the checked overlay of its folder.
@@ -158,7 +178,7 @@ class InterleavedDocumentSource(DocumentSource):
         has_turns = part.mask is not None and not tokens.interleaved
         self._final_only = train_turns == "final" and has_turns
         self._fingerprint = _fingerprint(
-            tokens, part, overlay if self._annotations else None, annotations, self._final_only
+            tokens, part, overlay, self._annotations, annotations, self._final_only
         )
         self._end_of_text = -1
         if overlay is None:
@@ -187,6 +207,13 @@ class InterleavedDocumentSource(DocumentSource):
     def trains_every_token(self) -> bool:
         """Whether the corpus has no label masks: nobody needs to look for its targets."""
         return self._part.mask is None
+
+    @property
+    def unannotated(self) -> int:
+        """Conversations of which nothing is trained, as their last run has no annotation."""
+        if self._overlay_dir is None or not self._final_only:
+            return 0
+        return self._overlay_dir.unannotated[self._part.index]
 
     def children(self) -> Iterable[DocumentSource]:
         return []
@@ -257,7 +284,12 @@ class InterleavedDocumentSource(DocumentSource):
         last = int(np.searchsorted(self._docs, end))
         bounds = self._docs[first : last + 1]
         mask = _pread(self._mask_file, np.dtype(bool), int(bounds[0]), int(bounds[-1]))
-        final = final_run_mask(mask, bounds - bounds[0])
+        annotated = None
+        if self._overlay_dir is not None:
+            starts = self._overlay.starts[:-1]
+            within = slice(*np.searchsorted(starts, bounds[[0, -1]]))
+            annotated = starts[within] - bounds[0]
+        final = final_run_mask(mask, bounds - bounds[0], annotated)
         return final[begin - bounds[0] : end - bounds[0]]
 
     def _scan_documents(self) -> Iterator[int]:
@@ -287,13 +319,20 @@ def _pread(file: FileIO, dtype: np.dtype[Any], begin: int, end: int) -> NDArray[
 
 
 def _fingerprint(
-    tokens: TokensDir, part: Part, overlay: OverlayDir | None, annotations: bool, final_only: bool
+    tokens: TokensDir,
+    part: Part,
+    overlay: OverlayDir | None,
+    laid_in: bool,
+    annotations: bool,
+    final_only: bool,
 ) -> str:
     mask = tokens.manifest.extra["parts"][part.index].get("mask")
     hashes = [part.record["sha256"], mask["sha256"] if mask else None]
     if overlay is not None:
         entry = overlay.manifest.extra["parts"][part.index]
-        hashes += [entry[name]["sha256"] for name in ("ids", "starts", "positions")]
+        # Where annotations stand decides what is trained, also where they are not laid in.
+        names = ("ids", "starts", "positions") if laid_in else ("starts",) * final_only
+        hashes += [entry[name]["sha256"] for name in names]
     facts = ("InterleavedDocumentSource", *hashes, annotations, final_only)
     return hashlib.sha256(repr(facts).encode()).hexdigest()
 

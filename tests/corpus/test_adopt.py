@@ -212,7 +212,9 @@ def command(*arguments: Any) -> Result:
 
 
 def everything(tokens: Path, overlay: Path, work: Path, **options: Any) -> list[Any]:
-    config = InterleavedDocumentSourceConfig(str(tokens), str(overlay), verify=True, **options)
+    config = InterleavedDocumentSourceConfig(
+        str(tokens), str(overlay), verify=True, max_unannotated=0.5, **options
+    )
     found = []
     for source in config.build(work):
         assert isinstance(source, InterleavedDocumentSource)

@@ -75,6 +75,8 @@ def test_literal_overlay(
     assert column("docs", "<i8") == [0, a, a + b, a + b + c]
     assert manifest.counts["annotations"] == 2
     assert manifest.counts["chunks"] == 6
+    assert manifest.counts["longest_annotation"] == len(two)
+    assert manifest.counts["unannotated"] == 0  # a count of conversations
     assert manifest.counts["rejected"] == 0
     assert manifest.extra["every_run_annotated"] is False
     token_file = manifest.extra["parts"][0]["token_file"]
@@ -238,6 +240,7 @@ class TestConversations:
         manifest = run(tokens, annotations, tmp_path / "overlay")
         starts = np.fromfile(tmp_path / "overlay/part-0000.starts.npy", "<i8")
         assert starts.tolist() == [5, 8, 10]
+        assert manifest.counts["unannotated"] == 0
         # The masks of the first conversation train an earlier run too, which has none.
         assert manifest.extra["every_run_annotated"] is False
         assert manifest.counts["runs_left_out"] == 1
@@ -261,6 +264,8 @@ class TestConversations:
         manifest = run(tokens, annotations, tmp_path / "overlay")
         starts = np.fromfile(tmp_path / "overlay/part-0000.starts.npy", "<i8")
         assert starts.tolist() == [2, 5, 10]
+        # Of the second conversation.
+        assert manifest.counts["unannotated"] == 1
         assert manifest.extra["every_run_annotated"] is False
 
     def test_an_annotation_inherits_the_label_of_the_token_after_it(

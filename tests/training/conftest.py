@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from olmo_anchor.annotation import Annotation, Tag
@@ -80,5 +81,23 @@ def chat(tiny: AnchorTokenizer, tmp_path_factory: pytest.TempPathFactory) -> Cor
         length += len(ids)
     folder = tmp_path_factory.mktemp("chat")
     tokens = write_tokens(folder / "tokens", [documents], tiny, [masks], "all")
-    overlay = write_overlay(folder / "overlay", tokens, [documents], [laid], tiny)
+    overlay = write_overlay(folder / "overlay", tokens, [documents], [laid], tiny, masks=[masks])
     return Corpus(tokens, overlay, [documents], [laid], tiny)
+
+
+@pytest.fixture(scope="session")
+def patchy_chat(chat: Corpus, tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    """The same conversations; the second and the fifth have lost their annotation."""
+    laid = {
+        start: ids for k, (start, ids) in enumerate(chat.annotations[0].items()) if k not in (1, 4)
+    }
+    mask = np.fromfile(chat.tokens / "labels_mask_part_0000.npy", bool).tolist()
+    overlay = write_overlay(
+        tmp_path_factory.mktemp("patchy") / "overlay",
+        chat.tokens,
+        chat.documents,
+        [laid],
+        chat.tokenizer,
+        masks=[[mask]],
+    )
+    return Corpus(chat.tokens, overlay, chat.documents, [laid], chat.tokenizer)

@@ -69,6 +69,7 @@ def write_overlay(
     annotations: list[Annotations],
     tokenizer: AnchorTokenizer,
     every_run_annotated: bool = False,
+    masks: list[Masks] | None = None,
 ) -> Path:
     folder.mkdir(parents=True)
     entries = []
@@ -93,6 +94,8 @@ def write_overlay(
             **file_record(token_file),
             "sampled_sha256": sampled_sha256(token_file),
         }
+        entry["longest_annotation"] = max(lengths, default=0)
+        entry["unannotated"] = 0 if masks is None else _unannotated(documents, masks[number], laid)
         entries.append(entry)
     extra = {
         "tokenizer_hash": tokenizer.hash,
@@ -102,3 +105,15 @@ def write_overlay(
     }
     Manifest("overlay", [], {}, {}, [], extra=extra).write(folder)
     return folder
+
+
+def _unannotated(documents: Documents, masks: Masks, laid: Annotations) -> int:
+    """The conversations whose last trained run does not begin with an annotation."""
+    count = begin = 0
+    flags = [*chain(*masks)]
+    for document in documents:
+        mask = [0, *flags[begin : begin + len(document)]]
+        runs = [begin + k for k in range(len(document)) if mask[k + 1] and not mask[k]]
+        count += bool(runs) and runs[-1] not in laid
+        begin += len(document)
+    return count

@@ -136,3 +136,18 @@ def test_documents_of_several_parts_and_the_index_survives_pickling(
     for at in (source, copy):
         assert rows(at)[107][: len(expected) + 1] == [*expected, PAD]
     assert config.build(tmp_path).fingerprint == source.fingerprint
+
+
+def test_arms_have_the_same_conversations_where_annotations_are_missing(
+    patchy_chat: Corpus, tmp_path: Path
+) -> None:
+    folders = (str(patchy_chat.tokens), str(patchy_chat.overlay))
+    numbers = [number for number in range(64) if number not in (1, 4)]
+    for laid_in in (True, False):
+        source = InterleavedDocumentSourceConfig(*folders, laid_in)
+        arm = PaddedInstanceSourceConfig([source], 128, TOKENIZER).build(tmp_path)
+        # The first tokens tell which conversation it is.
+        users = [patchy_chat.tokenizer.encode(f"user {number}?") for number in numbers]
+        assert [row[: len(u)] for row, u in zip(rows(arm), users, strict=True)] == users
+        counts = arm.counts
+        assert (counts.documents, counts.unannotated, counts.untrained) == (62, 2, 0)

@@ -57,6 +57,21 @@ def test_a_dry_run_with_data_tells_tokens_and_steps(
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize("arm", ["standard", "anchored"])
+def test_a_dry_run_tells_how_many_conversations_lack_an_annotation(
+    arm: str,
+    patchy_chat: Corpus,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    words = ["--tokens", str(patchy_chat.tokens), "--overlay", str(patchy_chat.overlay)]
+    assert call(f"story_sft_{arm}", ["--dry-run", *words], monkeypatch) == 0
+    assert re.search(r"data: documents 62, .* unannotated 2,", capsys.readouterr().out)
+    share = ["--dataset.sources.0.max_unannotated=0.01"]
+    assert call(f"story_sft_{arm}", ["--dry-run", *words, *share], monkeypatch) == 2
+    assert "2 of 64 conversations" in capsys.readouterr().err
+
+
 def test_wrong_data_is_refused_before_anything_is_written(
     prose: Corpus,
     chat: Corpus,

@@ -31,14 +31,20 @@ def build(corpus: Corpus, work: Path, **options: object) -> list[InterleavedDocu
     return config.build(work)  # type: ignore[return-value]
 
 
-def by_hand(tiny: AnchorTokenizer, folder: Path, **options: object) -> InterleavedDocumentSource:
-    """Two conversations; the first has two trained runs, and an annotation on the last."""
+def by_hand(
+    tiny: AnchorTokenizer, folder: Path, without: int | None = None, **options: object
+) -> InterleavedDocumentSource:
+    """Two conversations; the first has two trained runs, and an annotation on the last.
+
+    :param without: the position of an annotation that is left out.
+    """
     end, open_, close = tiny.control.end_of_text, tiny.control.open, tiny.control.close
     documents = [[10, 11, 12, 13, 14, end], [20, 21, end]]
     masks = [[False, True, False, True, True, True], [False, True, True]]
     laid = {3: [open_, 30, close], 6: [open_, 31, close], 7: [open_, close]}
+    laid = {start: ids for start, ids in laid.items() if start != without}
     tokens = write_tokens(folder / "t", [documents], tiny, [masks], "all")
-    overlay = write_overlay(folder / "o", tokens, [documents], [laid], tiny)
+    overlay = write_overlay(folder / "o", tokens, [documents], [laid], tiny, masks=[masks])
     config = InterleavedDocumentSourceConfig(str(tokens), str(overlay), **options)  # type: ignore[arg-type]
     return config.build(folder)[0]  # type: ignore[return-value]
 
@@ -67,6 +73,50 @@ def test_the_corpus_alone_from_the_same_files(tiny: AnchorTokenizer, tmp_path: P
     assert ids == [10, 11, 12, 13, 14, end, 20, 21, end]
     assert mask == [0, 0, 0, 1, 1, 1, 0, 1, 1]
     assert list(source.get_document_offsets()) == [(0, 6), (6, 9)]
+
+
+@pytest.mark.parametrize(
+    ("without", "mask"),
+    [(3, [0, 0, 0, 0, 0, 0, 0, 1, 1]), (7, [0, 0, 0, 1, 1, 1, 0, 0, 0])],
+)
+def test_no_arm_trains_a_response_without_its_annotation(
+    without: int, mask: list[int], tiny: AnchorTokenizer, tmp_path: Path
+) -> None:
+    anchored = by_hand(tiny, tmp_path / "a", without)
+    standard = by_hand(tiny, tmp_path / "s", without, annotations=False)
+    ids, trained = read(anchored, 0, anchored.num_tokens)
+    open_, close = tiny.control.open, tiny.control.close
+    inside = np.cumsum(np.isin(ids, open_)) - np.cumsum(np.isin(ids, close)) > 0
+    text = ~(inside | np.isin(ids, close))
+    assert np.array(trained)[text].tolist() == mask == read(standard, 0, 9)[1]
+    assert (anchored.unannotated, standard.unannotated) == (1, 1)
+    # Any range, also one from the middle of a conversation.
+    check_ranges(anchored, ids, trained)
+    check_ranges(standard, *read(standard, 0, 9))
+    # What is left out is part of what the data is, in both arms.
+    whole = by_hand(tiny, tmp_path / "w", annotations=False)
+    assert whole.unannotated == 0
+    assert standard.fingerprint != whole.fingerprint
+
+
+def test_the_rest_of_the_turns_needs_no_annotation(tiny: AnchorTokenizer, tmp_path: Path) -> None:
+    source = by_hand(tiny, tmp_path, 7, annotations=False, train_turns="all")
+    assert read(source, 0, 9)[1] == [0, 1, 0, 1, 1, 1, 0, 1, 1]
+
+
+@pytest.mark.parametrize("annotations", [True, False])
+def test_many_conversations_without_an_annotation_are_refused_in_every_arm(
+    annotations: bool, chat: Corpus, tmp_path: Path
+) -> None:
+    laid = dict(list(chat.annotations[0].items())[11:])
+    masks = [np.fromfile(chat.tokens / "labels_mask_part_0000.npy", bool).tolist()]
+    folder = tmp_path / "overlay"
+    write_overlay(folder, chat.tokens, chat.documents, [laid], chat.tokenizer, masks=[masks])
+    config = InterleavedDocumentSourceConfig(str(chat.tokens), str(folder), annotations)
+    with pytest.raises(InputError, match="overlay: 11 of 64 conversations have no"):
+        config.open()
+    config.max_unannotated = 0.2
+    assert config.build(tmp_path)[0].unannotated == 11  # type: ignore[attr-defined]
 
 
 def test_all_turns_train_without_annotations(tiny: AnchorTokenizer, tmp_path: Path) -> None:
