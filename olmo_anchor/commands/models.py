@@ -107,3 +107,7 @@ def generate(**options: Any) -> None:
         f"{counts['out_of_context']} out of the model's context, "
         f"{counts['rejected']} prompts rejected"
     )
+    click.echo(
+        "next: olmo-anchor evaluate --suite evals/SUITE.yaml "
+        f"--model NAME={options['out']} --out SCORES_DIR"
+    )

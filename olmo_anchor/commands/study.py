@@ -42,6 +42,10 @@ def world(out: Path, seed: int, documents: int | None, overwrite: bool) -> None:
         config = replace(config, documents=documents)
     counts = write_world(out, config, overwrite=overwrite).counts
     click.echo(f"{out}: " + ", ".join(f"{n:,} {what}" for what, n in counts.items()))
+    click.echo(
+        f"next: olmo-anchor tokenize {out / 'documents.jsonl'} "
+        f"--tokenizer {out / 'tokenizer.json'} --out TOKENS_DIR"
+    )
 
 
 @study.command()

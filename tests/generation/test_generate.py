@@ -295,6 +295,10 @@ def test_unusable_prompts_are_counted_and_too_many_stop_the_work(
     assert not out.exists()
     result = generate(story_model, prompts, out)
     assert "1 prompts rejected" in result.output
+    last = (
+        f"next: olmo-anchor evaluate --suite evals/SUITE.yaml --model NAME={out} --out SCORES_DIR"
+    )
+    assert result.output.splitlines()[-1] == last
     [rejected] = read(tmp_path / "out.rejected.jsonl")
     assert rejected["line"] == 4
     assert "the model takes 128" in rejected["reason"]

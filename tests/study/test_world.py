@@ -9,7 +9,9 @@ from pathlib import Path
 
 import orjson
 import pytest
+from click.testing import CliRunner
 
+from olmo_anchor.cli import cli
 from olmo_anchor.errors import InputError
 from olmo_anchor.evaluation.entropy import plug_in
 from olmo_anchor.spans import chunk_starts
@@ -32,6 +34,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("study") / "world"
     write_world(out, WORLD.config)
     return out
+
+
+def test_the_command_names_the_next_one(tmp_path: Path) -> None:
+    out = tmp_path / "world"
+    call = ["study", "world", "--out", str(out), "--documents", "20"]
+    printed = CliRunner().invoke(cli, call).output.splitlines()[-1]
+    assert printed.startswith("next: olmo-anchor ")
+    words = printed.removeprefix("next: olmo-anchor ").split()
+    following = CliRunner().invoke(cli, [*words[:-1], str(tmp_path / "tokens")])
+    assert (words[-1], following.exit_code) == ("TOKENS_DIR", 0), following.output
+    assert (tmp_path / "tokens" / "manifest.json").is_file()
 
 
 def test_the_lists_are_as_long_as_promised() -> None:
