@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from olmo_anchor.evaluation.dissimilarity import distinct_n, embed, embedding_dissimilarity
-from olmo_anchor.evaluation.samples import read_generations
+from olmo_anchor.evaluation.generations import read_generations
 from olmo_anchor.evaluation.suite import TextSuite
 
 __all__ = ["PromptScore", "score_prompts", "summarise_text"]

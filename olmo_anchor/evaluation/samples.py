@@ -7,14 +7,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import orjson
-
-from olmo_anchor.errors import InputError
+from olmo_anchor.evaluation.generations import read_generations
 from olmo_anchor.evaluation.judge import Judge, Verdict
 
-__all__ = ["Sample", "judge_file", "read_generations"]
-
-_FIELDS = ("prompt_id", "prompt", "sample", "response", "annotation", "no_annotation", "unclosed")
+__all__ = ["Sample", "judge_file"]
 
 
 @dataclass(frozen=True)
@@ -53,28 +49,6 @@ class Sample:
         left_out = ("prompt", "response", "fields", "verdict")
         scores = {name: value for name, value in asdict(self).items() if name not in left_out}
         return {**scores, **asdict(self.verdict), "followed": self.followed()}
-
-
-def read_generations(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the records of a generations file.
-
-    :raises InputError: when it is missing or empty, or a line is no generation, with its number.
-    """
-    if not path.is_file():
-        raise InputError(f"{path}: no such generations file; make it with: olmo-anchor generate")
-    count = 0
-    with path.open("rb") as file:
-        for count, line in enumerate(file, 1):
-            try:
-                record = orjson.loads(line)
-                missing = [name for name in _FIELDS if name not in record]
-            except (orjson.JSONDecodeError, TypeError) as error:
-                raise InputError(f"{path}:{count}: not JSON: {error}") from None
-            if missing:
-                raise InputError(f"{path}:{count}: not a generation: it has no {missing[0]!r}")
-            yield record
-    if count == 0:
-        raise InputError(f"{path}: empty; make it again with: olmo-anchor generate")
 
 
 def judge_file(model: str, path: Path, judge: Judge) -> Iterator[Sample]:

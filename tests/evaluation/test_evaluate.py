@@ -14,9 +14,11 @@ from click.testing import CliRunner
 from olmo_anchor.cli import cli
 from olmo_anchor.errors import InputError
 from olmo_anchor.evaluation.evaluate import EvaluateConfig, parse_models
+from olmo_anchor.evaluation.generations import read_generations
 from olmo_anchor.evaluation.judge import Verdict, load_judge
 from olmo_anchor.evaluation.prior import kl_bits, value_log_probabilities
 from olmo_anchor.evaluation.suite import read_suite
+from olmo_anchor.manifest import Manifest, file_record
 from olmo_anchor.study.words import build_tokenizer
 from olmo_anchor.tokenizer import AnchorTokenizer
 
@@ -152,6 +154,75 @@ def test_a_bad_generations_file_is_named(
     with pytest.raises(InputError, match=message):
         EvaluateConfig(suite, {"bad": path}, tmp_path / "out").run()
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ({"sample": None}, "`sample` is not a number"),
+        ({"response": 3}, "`response` is neither text nor null"),
+        ({"annotation": ["fruit:apple"]}, "`annotation` is not a list of pairs"),
+        ({"prompt_fields": ["open"]}, "`prompt_fields` is not an object"),
+        ({"finish_reason": 0}, "`finish_reason` is not text"),
+    ],
+)
+def test_a_field_of_another_kind_is_named_with_its_line(
+    tmp_path: Path, suite: Path, line: dict[str, Any], message: str
+) -> None:
+    path = write(tmp_path / "bad.jsonl", [generation(0, "fig"), {**generation(1, "fig"), **line}])
+    with pytest.raises(InputError, match=f"bad.jsonl:2: not a generation: {message}"):
+        EvaluateConfig(suite, {"bad": path}, tmp_path / "out").run()
+
+
+TEXT_SUITE = "kind: text\nname: open_text\n"
+
+
+@pytest.fixture(params=["labels", "text"])
+def any_suite(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    path = tmp_path / "suite.yaml"
+    path.write_text({"labels": SUITE, "text": TEXT_SUITE}[request.param])
+    return path
+
+
+def test_the_same_sample_twice_is_refused(tmp_path: Path, any_suite: Path) -> None:
+    twice = [generation(0, "apple", sample=n) for n in (0, 1, 2, 1, 0)]
+    path = write(tmp_path / "twice.jsonl", [*twice, generation(1, "apple")])
+    with pytest.raises(InputError) as caught:
+        EvaluateConfig(any_suite, {"a": path}, tmp_path / "out").run()
+    assert "twice.jsonl:4: sample 1 of prompt 'p0' stood in line 2" in str(caught.value)
+    assert "2 of 6 lines" in str(caught.value)
+
+
+def test_an_unfinished_file_is_refused(tmp_path: Path, any_suite: Path) -> None:
+    path = many(tmp_path / "a.jsonl", "apple")
+    (tmp_path / "a.running.json").write_text("{}")
+    with pytest.raises(InputError, match=r"a\.jsonl: unfinished; .*--resume"):
+        EvaluateConfig(any_suite, {"a": path}, tmp_path / "out").run()
+    assert not (tmp_path / "out").exists()
+
+
+def finish(path: Path, model: Path | None = None) -> None:
+    """Put the manifest beside a generations file that generate would."""
+    Manifest(
+        kind="generations",
+        inputs=[],
+        config={"model": {"path": str(model), "sha256": "0"}},
+        counts={},
+        outputs=[file_record(path, path.parent)],
+    ).write(path.parent, f"{path.stem}.manifest.json")
+
+
+def test_a_file_that_is_not_what_its_manifest_says_is_refused(
+    tmp_path: Path, any_suite: Path
+) -> None:
+    path = many(tmp_path / "a.jsonl", "apple", "fig")
+    finish(path)
+    (tmp_path / "a.running.json").write_text("{}")  # left by a run that was killed at its end
+    assert len(list(read_generations(path))) == 100
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[:60]))
+    with pytest.raises(InputError, match=r"a\.jsonl: .*a\.manifest\.json"):
+        EvaluateConfig(any_suite, {"a": path}, tmp_path / "out").run()
 
 
 def test_the_command_says_what_is_wrong(tmp_path: Path, suite: Path) -> None:
