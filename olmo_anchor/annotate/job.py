@@ -124,11 +124,8 @@ class _Job:
         self.config = config
         self.began = time.monotonic()
         self.tokens = TokensDir.open(config.tokens)
-        if self.tokens.interleaved:
-            raise InputError(
-                f"{config.tokens}: has annotations in it already (it was materialised); annotate "
-                "the tokens that it was made from"
-            )
+        self.tokens.check_not_interleaved()
+        self.tokens.check_contents()
         self.tokenizer = self.tokens.tokenizer()
         self.rule = ChunkRule.of(self.tokens, self.tokenizer, config.min_chunk_tokens)
         self.schema, self.annotator = _open_annotator(config)

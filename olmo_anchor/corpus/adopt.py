@@ -31,7 +31,7 @@ from olmo_anchor.chat import TrainTurns
 from olmo_anchor.corpus.adopt_check import MaskFacts, explain, scan_mask
 from olmo_anchor.corpus.adopt_files import Found, choose_dtype, find_files
 from olmo_anchor.corpus.overlay_scan import BoundsDisagree, Scan, scan_part
-from olmo_anchor.corpus.tokens import Part
+from olmo_anchor.corpus.tokens import Part, sampled_sha256
 from olmo_anchor.errors import InputError
 from olmo_anchor.manifest import (
     FileRecord,
@@ -187,7 +187,8 @@ class _Checked:
     ) -> _Checked:
         tokens = found.ids.stat().st_size // dtype.itemsize
         bounds = found.bounds or found.ids
-        part = Part(index, found.ids, found.mask, bounds, dtype, tokens, 0, {})
+        mend = "name the tokenizer and the dtype that it was made with"
+        part = Part(index, found.ids, found.mask, bounds, dtype, tokens, 0, {}, mend)
         starts, compare = scratch / str(index), found.bounds is not None
         control, vocab_size = tokenizer.control, tokenizer.vocab_size
         with starts.open("wb") as file:
@@ -245,7 +246,12 @@ def write_bounds(path: Path, starts: NDArray[np.int64]) -> None:
 
 
 def _record(path: Path, sha256: str) -> FileRecord:
-    return {"path": str(path.resolve()), "size": path.stat().st_size, "sha256": sha256}
+    return {
+        "path": str(path.resolve()),
+        "size": path.stat().st_size,
+        "sha256": sha256,
+        "sampled_sha256": sampled_sha256(path),
+    }
 
 
 def _with(names: list[str]) -> str:

@@ -73,6 +73,7 @@ class _Source:
     def __init__(self, config: InspectConfig) -> None:
         self.config = config
         self.tokens = TokensDir.open(config.tokens)
+        self.tokens.check_contents()
         self.tokenizer = self.tokens.tokenizer()
         self.overlay = OverlayDir.open(config.overlay, self.tokens) if config.overlay else None
         if not self.tokens.documents:

@@ -72,6 +72,7 @@ class MaterialiseConfig:
         began = time.monotonic()
         tokens = TokensDir.open(self.tokens)
         overlay = OverlayDir.open(self.overlay, tokens, verify=True)
+        tokens.check_contents()
         tokens.tokenizer()
         complete = overlay.manifest.extra.get("every_run_annotated", False)
         if tokens.has_masks and self.train_turns == "all" and not complete:

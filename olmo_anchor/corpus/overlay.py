@@ -109,11 +109,8 @@ class _Run:
         self.config = config
         self.began = time.monotonic()
         self.tokens = TokensDir.open(config.tokens)
-        if self.tokens.interleaved:
-            raise InputError(
-                f"{config.tokens}: has annotations in it already (it was materialised); lay the "
-                "overlay over the tokens that it was made from"
-            )
+        self.tokens.check_not_interleaved()
+        self.tokens.check_contents()
         self.annotations = read_manifest(config.annotations, "annotations")
         self.records = annotations_file(config.annotations)
         self.tokenizer = self.tokens.tokenizer()

@@ -108,8 +108,9 @@ class OverlayDir:
 
         :param verify: hash the token files whole instead of sampling them.
         :raises InputError: when it was made for another token file, with another tokenizer or with
-            other delimiters.
+            other delimiters; when ``tokens`` has annotations in it already.
         """
+        tokens.check_not_interleaved(f"leave {folder} out, or ")
         manifest = read_manifest(folder, "overlay")
         try:
             extra, parts = manifest.extra, manifest.extra["parts"]

@@ -68,7 +68,7 @@ def scan_part(
         if (top := int(ids.max())) >= vocab_size:
             raise InputError(
                 f"{part.ids}: holds the id {top}, the vocabulary has {vocab_size}: made with "
-                "another tokenizer or of another dtype; tokenize again"
+                f"another tokenizer or of another dtype; {part.mend}"
             )
         ends = np.flatnonzero(ids == control.end_of_text).astype("<i8") + offset + 1
         held = np.flatnonzero((ids == control.open) | (ids == control.close)) + offset
@@ -105,8 +105,7 @@ def scan_part(
         )
     if part.record.get("sha256") not in (None, digest.hexdigest()):
         raise InputError(
-            f"{part.ids}: changed since it was tokenised (another SHA-256 than its manifest's); "
-            "tokenize again"
+            f"{part.ids}: changed since its manifest was written (another SHA-256); {part.mend}"
         )
     return Scan(documents, empty, digest.hexdigest())
 

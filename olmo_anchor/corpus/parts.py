@@ -21,7 +21,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from olmo_anchor.manifest import file_record
+from olmo_anchor.corpus.tokens import sampled_record
 
 __all__ = ["PART_PATTERNS", "PartWriter", "smallest_uint"]
 
@@ -93,7 +93,7 @@ class PartWriter:
             os.fsync(file.fileno())
             file.close()
             path.with_name(f".{path.name}.partial").replace(path)
-        records = {key: file_record(path, self.folder) for key, (path, _) in self._files.items()}
+        records = {key: sampled_record(path, self.folder) for key, (path, _) in self._files.items()}
         return {
             "ids": records["ids"],
             "mask": records.get("mask"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import gzip
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,12 +17,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from olmo_anchor.errors import InputError
-from olmo_anchor.manifest import MANIFEST, FileRecord, Manifest, read_manifest
+from olmo_anchor.manifest import MANIFEST, FileRecord, Manifest, file_record, read_manifest
 
 if TYPE_CHECKING:
     from olmo_anchor.tokenizer import AnchorTokenizer
 
-__all__ = ["BLOCK_TOKENS", "Block", "Part", "TokensDir", "read_bounds", "sampled_sha256"]
+__all__ = [
+    "BLOCK_TOKENS",
+    "Block",
+    "Part",
+    "TokensDir",
+    "read_bounds",
+    "sampled_record",
+    "sampled_sha256",
+]
 
 BLOCK_TOKENS = 1 << 20
 """Tokens in a block of documents; a longer document is a block of its own."""
@@ -46,6 +54,11 @@ def sampled_sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
+def sampled_record(path: Path, root: Path | None = None) -> FileRecord:
+    """As :func:`~olmo_anchor.manifest.file_record`, with the sampled hash besides."""
+    return {**file_record(path, root), "sampled_sha256": sampled_sha256(path)}
+
+
 def read_bounds(path: Path) -> Iterator[tuple[int, int, str | None]]:
     """The rows ``(start, end, id)`` of a ``.csv.gz``; the id is None without a third column.
 
@@ -58,9 +71,12 @@ def read_bounds(path: Path) -> Iterator[tuple[int, int, str | None]]:
                 yield int(row[0]), int(row[1]), (row[2] or None) if len(row) > 2 else None
                 line += 1
     except (ValueError, IndexError, csv.Error):
-        raise InputError(f"{path}:{line + 1}: not a row of start,end,id; tokenize again") from None
+        raise InputError(f"{path}:{line + 1}: not a row of start,end,id{_MEND}") from None
     except (EOFError, OSError) as error:
-        raise InputError(f"{path}: cannot be read ({error}); tokenize again") from None
+        raise InputError(f"{path}: cannot be read ({error}){_MEND}") from None
+
+
+_MEND = "; put it back, or make the token files again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +107,10 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One token file with what stands beside it."""
+    """One token file with what stands beside it.
+
+    :param mend: what to do when a file of it is not as it was.
+    """
 
     index: int
     ids: Path
@@ -101,6 +120,7 @@ class Part:
     tokens: int
     documents: int
     record: FileRecord
+    mend: str
 
     def read(self, start: int, end: int) -> NDArray[Any]:
         """Tokens ``[start, end)``."""
@@ -124,14 +144,14 @@ class Part:
             if start != expected or end < start:
                 raise InputError(
                     f"{self.bounds}:{row}: the document begins at {start}, the one before ends at "
-                    f"{expected}; tokenize again"
+                    f"{expected}; {self.mend}"
                 )
             expected = end
             yield start, end, name
         if (row, expected) != (self.documents, self.tokens):
             raise InputError(
                 f"{self.bounds}: holds {row} documents of {expected} tokens, the manifest says "
-                f"{self.documents} of {self.tokens}; tokenize again"
+                f"{self.documents} of {self.tokens}; {self.mend}"
             )
 
     def blocks(self, start_document: int = 0, block_tokens: int = BLOCK_TOKENS) -> Iterator[Block]:
@@ -188,7 +208,10 @@ class TokensDir:
                     "tokenize --chat` again with --overwrite"
                 )
             dtype = np.dtype(extra["dtype"]).newbyteorder("<")
-            parts = tuple(_part(folder, k, part, dtype) for k, part in enumerate(extra["parts"]))
+            mend = _mend(folder, extra)
+            parts = tuple(
+                _part(folder, k, part, dtype, mend) for k, part in enumerate(extra["parts"])
+            )
             return cls(
                 folder,
                 manifest,
@@ -231,7 +254,7 @@ class TokensDir:
             raise InputError(
                 f"{self.folder}/tokenizer: not the tokenizer that made these tokens (hash "
                 f"{tokenizer.hash[:12]}, the manifest says {self.tokenizer_hash[:12]}); put "
-                "the right tokenizer.json back, or tokenize again"
+                "the right tokenizer.json back, or make the folder again"
             )
         self._check_names(tokenizer)
         return tokenizer
@@ -248,6 +271,28 @@ class TokensDir:
                     f"tokens were made with {made!r}; put the right tokenizer_anchor.json back, or "
                     "make the folder again"
                 )
+
+    def check_contents(self) -> None:
+        """Compare a sample of every token file and label mask with what it was.
+
+        :raises InputError: when one changed since the manifest was written.
+        """
+        for part, entry in zip(self.parts, self.manifest.extra["parts"], strict=True):
+            for path, record in ((part.ids, entry["ids"]), (part.mask, entry.get("mask"))):
+                if path is None or "sampled_sha256" not in record:
+                    continue
+                if sampled_sha256(path) != record["sampled_sha256"]:
+                    raise InputError(f"{path}: changed since its manifest was written; {part.mend}")
+
+    def check_not_interleaved(self, cure: str = "") -> None:
+        """:raises InputError: when the annotations are in the token files already."""
+        if not self.interleaved:
+            return
+        made_from = self.manifest.config.get("tokens", "another folder")
+        raise InputError(
+            f"{self.folder}: has its annotations in it already: it was materialised from "
+            f"{made_from}; {cure}name {made_from}"
+        )
 
     def check_bounds(self) -> None:
         """Read the document bounds of all parts.
@@ -283,28 +328,33 @@ def _check_made_by_us(folder: Path) -> None:
         )
 
 
-def _part(folder: Path, index: int, entry: dict[str, Any], dtype: np.dtype[Any]) -> Part:
+def _mend(folder: Path, extra: Mapping[str, Any]) -> str:
+    command = "tokenize"
+    if extra.get("adopted"):
+        command = "adopt"
+    elif extra.get("interleaved"):
+        command = "materialise"
+    return f"put it back, or make {folder} again with: olmo-anchor {command} --overwrite"
+
+
+def _part(folder: Path, index: int, entry: dict[str, Any], dtype: np.dtype[Any], mend: str) -> Part:
     ids, bounds = folder / entry["ids"]["path"], folder / entry["csv"]["path"]
     mask = folder / entry["mask"]["path"] if entry.get("mask") else None
     for path in (ids, bounds, mask):
         if path is not None and not path.is_file():
-            raise InputError(
-                f"{path}: missing; put it back, or make {folder} again with `olmo-anchor tokenize`"
-                " or, of files made elsewhere, `olmo-anchor adopt`"
-            )
+            raise InputError(f"{path}: missing; {mend}")
     size, tokens = ids.stat().st_size, int(entry["tokens"])
     if size % dtype.itemsize:
         raise InputError(
             f"{ids}: {size} bytes are not a multiple of {dtype.itemsize} ({dtype.name}): the file "
-            "is torn or of another dtype; tokenize again"
+            f"is torn or of another dtype; {mend}"
         )
     if size != tokens * dtype.itemsize:
         raise InputError(
             f"{ids}: holds {size // dtype.itemsize} tokens of {dtype.name}, the manifest says "
-            f"{tokens}; tokenize again"
+            f"{tokens}; {mend}"
         )
     if mask is not None and mask.stat().st_size != tokens:
-        raise InputError(
-            f"{mask}: holds {mask.stat().st_size} flags for {tokens} tokens; tokenize again"
-        )
-    return Part(index, ids, mask, bounds, dtype, tokens, int(entry["documents"]), entry["ids"])
+        raise InputError(f"{mask}: holds {mask.stat().st_size} flags for {tokens} tokens; {mend}")
+    record, documents = entry["ids"], int(entry["documents"])
+    return Part(index, ids, mask, bounds, dtype, tokens, documents, record, mend)

@@ -12,6 +12,7 @@ import numpy as np
 import orjson
 import pytest
 
+from olmo_anchor.corpus.tokens import sampled_record
 from olmo_anchor.manifest import Manifest, file_record
 from olmo_anchor.tokenizer import AnchorTokenizer
 
@@ -52,8 +53,8 @@ def write_tokens(tmp_path: Path, tiny: AnchorTokenizer) -> WriteTokens:
                 file.writelines(f"{a},{b},doc-{number}-{k}\n" for k, (a, b) in enumerate(rows))
             entries.append(
                 {
-                    "ids": file_record(ids, folder),
-                    "mask": file_record(mask, folder) if mask else None,
+                    "ids": sampled_record(ids, folder),
+                    "mask": sampled_record(mask, folder) if mask else None,
                     "csv": file_record(table, folder),
                     "documents": len(documents),
                     "tokens": len(flat),

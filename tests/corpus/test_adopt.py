@@ -16,7 +16,7 @@ from click.testing import CliRunner, Result
 
 from olmo_anchor.cli import cli
 from olmo_anchor.corpus.adopt import AdoptConfig, summary
-from olmo_anchor.corpus.tokens import TokensDir
+from olmo_anchor.corpus.tokens import TokensDir, sampled_sha256
 from olmo_anchor.errors import InputError
 from olmo_anchor.manifest import Manifest, sha256_file
 from olmo_anchor.tokenizer import AnchorTokenizer
@@ -94,6 +94,7 @@ def test_the_layout_of_dolma(
     assert tokens.parts[0].record == {
         "path": str(source / "part-0-00000.npy"),
         "size": 10,
+        "sampled_sha256": sampled_sha256(source / "part-0-00000.npy"),
         "sha256": sha256_file(source / "part-0-00000.npy"),
     }
 
@@ -390,7 +391,9 @@ def test_bad_masks(tmp_path: Path, tiny: AnchorTokenizer, tiny_tokenizer_file: P
     assert not out.exists()
 
 
-def test_bad_calls(dolma: Path, tmp_path: Path, tiny_tokenizer_file: Path) -> None:
+def test_bad_calls(
+    dolma: Path, tmp_path: Path, tiny: AnchorTokenizer, tiny_tokenizer_file: Path
+) -> None:
     out, empty = tmp_path / "out", tmp_path / "empty"
     empty.mkdir()
     rest = ("--tokenizer", tiny_tokenizer_file, "--out", out)
@@ -410,6 +413,16 @@ def test_bad_calls(dolma: Path, tmp_path: Path, tiny_tokenizer_file: Path) -> No
     (dolma / "part-0-00000.npy").write_bytes(b"")
     refused(("adopt", dolma, *rest, "--overwrite"), "is empty")
     assert snapshot(out) == before
+    np.array([11, 10, tiny.control.end_of_text, 12, tiny.control.end_of_text], "<u2").tofile(
+        dolma / "part-0-00000.npy"
+    )
+    refused(
+        ("inspect", out),
+        "part-0-00000.npy: changed since",
+        f"make {out} again with: olmo-anchor adopt",
+    )
     (dolma / "part-0-00000.npy").unlink()
-    refused(("inspect", out), "part-0-00000.npy: missing", "adopt")
+    refused(
+        ("inspect", out), "part-0-00000.npy: missing", f"make {out} again with: olmo-anchor adopt"
+    )
     refused(("inspect", dolma), "no manifest.json", "olmo-anchor adopt")

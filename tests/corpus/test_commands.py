@@ -90,7 +90,15 @@ def test_from_annotations_to_a_page(
         ("materialise", tokens, "--overlay", overlay, "--out", stock),
     ):
         refused(arguments, "not empty", "--resume", "--overwrite")
-    refused(("overlay", stock, annotations, "--out", tmp_path / "new"), "it was materialised")
+    for arguments in (
+        ("overlay", stock, annotations, "--out", tmp_path / "new"),
+        ("annotate", stock, *source, "--out", tmp_path / "new"),
+        ("inspect", stock, "--overlay", overlay),
+        ("materialise", stock, "--overlay", overlay, "--out", tmp_path / "new"),
+    ):
+        refused(arguments, f"{stock}: has its annotations in it already: it was materialised from")
+    refused(("inspect", stock, "--overlay", overlay), f"leave {overlay} out")
+    refused(("overlay", stock, annotations, "--out", tmp_path / "new"), f"name {tokens}\n")
     other = write_tokens(
         [[[*tiny.encode("The mat."), tiny.control.end_of_text]]], folder=tmp_path / "x"
     )
@@ -120,7 +128,9 @@ def test_a_broken_tokens_folder_is_told_in_one_line(
     ids.write_bytes(whole[:-1])
     refused(arguments, "token_ids_part_0000.npy", "not a multiple of 2")
     ids.write_bytes(whole[:-2])
-    refused(arguments, "tokenize again")
+    refused(arguments, "the manifest says", f"make {tokens} again with: olmo-anchor tokenize")
+    ids.write_bytes(whole[1:] + whole[:1])
+    refused(arguments, "token_ids_part_0000.npy: changed since", "olmo-anchor tokenize")
     ids.unlink()
     refused(arguments, "token_ids_part_0000.npy: missing")
     ids.write_bytes(whole)

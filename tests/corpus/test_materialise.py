@@ -164,7 +164,7 @@ def test_no_overlay_can_be_laid_over_it(
     config = OverlayConfig(
         tokens=tmp_path / "stock", annotations=tmp_path / "annotations", out=tmp_path / "again"
     )
-    with pytest.raises(InputError, match="has annotations in it already"):
+    with pytest.raises(InputError, match="has its annotations in it already"):
         config.run()
 
 

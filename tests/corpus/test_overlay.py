@@ -342,7 +342,7 @@ class TestRefusedFiles:
         ids = np.fromfile(path, "<u2")
         ids[0] += 1
         ids.tofile(path)
-        self.refuse(tokens, write_annotations([GOOD]), "changed since it was tokenised")
+        self.refuse(tokens, write_annotations([GOOD]), "changed since its manifest")
 
     def test_size_that_is_no_multiple_of_the_dtype(
         self, write_tokens: Any, write_annotations: Any, docs: Any

@@ -395,6 +395,21 @@ def test_resume_makes_parts_anew_that_are_not_as_they_were(tokenize: Any) -> Non
     assert contents(out) == contents(tokenize(records, "whole", part_tokens=2)[0])
 
 
+def test_files_that_changed_are_noticed_without_reading_them_whole(
+    tokenize: Any, tmp_path: Path
+) -> None:
+    out, _ = tokenize([{"id": "a", "messages": conversation("sat")}], chat=True)
+    opened = TokensDir.open(out)
+    opened.check_contents()
+    for name in ("labels_mask_part_0000.npy", "token_ids_part_0000.npy"):
+        path = out / name
+        whole = path.read_bytes()
+        path.write_bytes(bytes([1]) + whole[1:])
+        with pytest.raises(InputError, match=rf"{name}: changed since.*olmo-anchor tokenize"):
+            opened.check_contents()
+        path.write_bytes(whole)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 def test_kill_and_resume_gives_the_same_bytes(
