@@ -16,7 +16,7 @@ from olmo_anchor.corpus.tokens import TokensDir, read_bounds
 from olmo_anchor.errors import InputError
 from olmo_anchor.manifest import atomic_write
 from olmo_anchor.policy import VALUE_ONLY_FRACTION, MaskPolicy, policy_mask, value_only_tokens
-from olmo_anchor.spans import final_run_mask, roles
+from olmo_anchor.spans import TEXT, final_run_mask, roles
 
 __all__ = ["InspectConfig"]
 
@@ -86,7 +86,7 @@ class _Source:
             )
         self.policy = MaskPolicy(config.policy or self.written or default_policy(self.tokens))
         added = {self.tokenizer.special(name) for name in self.tokenizer.control_strings}
-        self.controls = frozenset({*added, self.tokenizer.control.end_of_text})
+        self.controls = np.array([*added, self.tokenizer.control.end_of_text])
 
     @property
     def title(self) -> str:
@@ -162,7 +162,10 @@ class _Source:
                 seed=seed,
                 role_ids=role_ids,
             )
+        # A delimiter is an added token too, and has a role.
+        is_control = np.isin(ids, self.controls) & (role_ids == TEXT)
         head = slice(0, self.config.max_tokens)
+        tokens = spell(ids[head], role_ids[head], trained[head], is_control[head], self.tokenizer)
         return DocumentView(
             number,
             part.index,
@@ -170,6 +173,7 @@ class _Source:
             ids,
             role_ids,
             trained,
-            spell(ids[head], role_ids[head], trained[head], self.tokenizer, self.controls),
+            is_control,
+            tokens,
             value_only,
         )

@@ -119,6 +119,6 @@ def _table(shares: Shares, documents: int) -> Table:
             f"{tokens / max(1, shares.total):.1%}",
             f"{trained:,}",
             f"{trained / tokens:.1%}" if tokens else "",
-            end_section=name == "value",
+            end_section=name == rows[-1][0],
         )
     return table

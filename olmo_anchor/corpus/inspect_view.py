@@ -43,7 +43,7 @@ class DocumentView:
     """One document.
 
     :param number: counted over all parts.
-    :param ids: all its tokens; ``role_ids`` and ``trained`` belong to them.
+    :param ids: all its tokens; ``role_ids``, ``trained`` and ``is_control`` belong to them.
     :param tokens: the ones that are shown, from its start.
     :param value_only: whether only the values of its annotations are masked.
     """
@@ -54,6 +54,7 @@ class DocumentView:
     ids: NDArray[Any]
     role_ids: NDArray[np.uint8]
     trained: NDArray[np.bool_]
+    is_control: NDArray[np.bool_]
     tokens: list[Token]
     value_only: bool
 
@@ -85,8 +86,8 @@ def spell(
     ids: NDArray[Any],
     role_ids: NDArray[np.uint8],
     trained: NDArray[np.bool_],
+    is_control: NDArray[np.bool_],
     tokenizer: AnchorTokenizer,
-    controls: frozenset[int],
 ) -> list[Token]:
     """Give each token its text; tokens that spell a character together become one."""
     found: list[Token] = []
@@ -98,9 +99,7 @@ def spell(
         text = tokenizer.decode(numbers[start : k + 1])
         if text.endswith("\ufffd") and k + 1 < len(numbers) and k - read < 4:
             continue
-        kind = CONTROL if numbers[read] in controls else ROLE_NAMES[role_ids[read]]
-        if kind == CONTROL and role_ids[read] != TEXT:
-            kind = ROLE_NAMES[role_ids[read]]
+        kind = CONTROL if is_control[read] else ROLE_NAMES[role_ids[read]]
         span = tuple(numbers[read : k + 1])
         found.append(Token(text[len(before) :], span, kind, bool(trained[read])))
         start, read = read, k + 1
@@ -109,7 +108,7 @@ def spell(
 
 @dataclass(frozen=True, slots=True)
 class Shares:
-    """Tokens by role, over several documents: count and how many of them are trained."""
+    """Tokens by role or control, over several documents: count and how many of them are trained."""
 
     tokens: dict[str, int]
     trained: dict[str, int]
@@ -121,11 +120,12 @@ class Shares:
 
 def tally(documents: Sequence[DocumentView]) -> Shares:
     """Count whole documents, not only what is shown of them."""
-    tokens = dict.fromkeys(ROLE_NAMES, 0)
-    trained = dict.fromkeys(ROLE_NAMES, 0)
+    tokens = dict.fromkeys((*ROLE_NAMES, CONTROL), 0)
+    trained = dict.fromkeys(tokens, 0)
     for document in documents:
-        for role, name in enumerate(ROLE_NAMES):
-            here = document.role_ids == role
+        kinds = np.where(document.is_control, len(ROLE_NAMES), document.role_ids)
+        for kind, name in enumerate(tokens):
+            here = kinds == kind
             tokens[name] += int(here.sum())
             trained[name] += int((here & document.trained).sum())
     return Shares(tokens, trained)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import orjson
 from olmo_core.data.composable import ConcatAndChunkInstanceSourceConfig
 
+from olmo_anchor.corpus.overlay_files import OverlayDir
 from olmo_anchor.errors import InputError
 from olmo_anchor.policy import MaskPolicy
 from olmo_anchor.tokenizer import AnchorTokenizer
@@ -17,31 +19,69 @@ from olmo_anchor.training.source import InterleavedDocumentSourceConfig
 __all__ = ["check_experiment"]
 
 
-def check_experiment(config: AnchoredExperimentConfig) -> None:
-    """Open the data and the checkpoint to start from; nothing is written, no token read.
+def check_experiment(config: AnchoredExperimentConfig, tokenizer: AnchorTokenizer | None) -> None:
+    """Open the data and look at the run to start from; nothing is written, no token read.
 
+    :param tokenizer: of the data; None on a dry run that has none.
     :raises InputError: when data, masks and checkpoint do not fit each other.
     """
     if config.load_path is not None:
-        _check_same_tokenizer(find_checkpoint(Path(config.load_path)).parent, config)
+        run = find_checkpoint(Path(config.load_path)).parent
+        if tokenizer is not None:
+            _check_same_tokenizer(run, tokenizer)
+            _check_same_layout(run, config.layout)
+    policy = MaskPolicy(config.collator.policy)
     chunked = isinstance(config.dataset, ConcatAndChunkInstanceSourceConfig)
-    if chunked and MaskPolicy(config.collator.policy).masks_by_role:
+    if chunked and policy.masks_by_role:
         raise InputError(
-            f"the policy {config.collator.policy} masks by role, which needs instances that begin "
-            "at a document; this recipe cuts documents into chunks"
+            f"the policy {policy} masks by role, which needs instances that begin at a document; "
+            "this recipe cuts documents into chunks"
         )
-    if isinstance(config.dataset, PaddedInstanceSourceConfig | ConcatAndChunkInstanceSourceConfig):
-        for source in config.dataset.sources:
-            if isinstance(source, InterleavedDocumentSourceConfig):
-                source.open()
+    if not isinstance(
+        config.dataset, PaddedInstanceSourceConfig | ConcatAndChunkInstanceSourceConfig
+    ):
+        return
+    for source in config.dataset.sources:
+        if isinstance(source, InterleavedDocumentSourceConfig) and config.inputs:
+            _, overlay = source.open()
+            if overlay is not None and source.annotations and policy.masks_by_role:
+                _check_length(overlay, config.dataset.sequence_length)
 
 
-def _check_same_tokenizer(run: Path, config: AnchoredExperimentConfig) -> None:
+def _check_length(overlay: OverlayDir, sequence_length: int) -> None:
+    # A row that lies inside an annotation has no delimiter: by its ids alone it is text.
+    if overlay.longest >= sequence_length:
+        raise InputError(
+            f"{overlay.folder}: holds an annotation of {overlay.longest} tokens, which an instance "
+            f"of {sequence_length} cannot hold with a response; set --dataset.sequence_length, "
+            "--train_module.max_sequence_length and the batch size higher, or make the overlay "
+            f"again with --max-annotation-tokens {sequence_length // 2}"
+        )
+
+
+def _check_same_tokenizer(run: Path, ours: AnchorTokenizer) -> None:
     if not (run / "tokenizer").is_dir():
         return
-    trained = AnchorTokenizer.load(run / "tokenizer").hash
-    if trained != config.tokenizer_hash:
+    theirs = AnchorTokenizer.load(run / "tokenizer")
+    changed = [
+        f"{name} {getattr(theirs, name)!r} there, {getattr(ours, name)!r} here"
+        for name in ("hash", "delimiters", "end_of_text", "pad")
+        if getattr(theirs, name) != getattr(ours, name)
+    ]
+    if changed:
         raise InputError(
-            f"{run}: was trained with another tokenizer (hash {trained[:12]}) than the data "
-            f"(hash {config.tokenizer_hash[:12]}); tokenize the data with {run / 'tokenizer'}"
+            f"{run}: was trained with another tokenizer than the data: {'; '.join(changed)}; "
+            f"tokenize the data with {run / 'tokenizer'}"
+        )
+
+
+def _check_same_layout(run: Path, ours: str | None) -> None:
+    try:
+        theirs = orjson.loads((run / "config.json").read_bytes()).get("layout")
+    except FileNotFoundError:
+        return
+    if theirs and ours and theirs != ours:
+        raise InputError(
+            f"{run}: was trained on conversations of layout {theirs!r}, those of the data have "
+            f"{ours!r}; tokenize them again with: olmo-anchor tokenize --chat --layout {theirs}"
         )

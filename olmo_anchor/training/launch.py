@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import rich
 from olmo_core.exceptions import OLMoConfigurationError
@@ -15,10 +17,14 @@ from olmo_core.io import is_url
 from olmo_core.utils import prepare_cli_environment
 
 from olmo_anchor.errors import AnchorError, InputError
+from olmo_anchor.training.checks import check_experiment
 from olmo_anchor.training.instances import PaddedInstanceSource
 from olmo_anchor.training.recipes import AnchoredExperimentConfig, Inputs
 from olmo_anchor.training.run import train
 from olmo_anchor.training.save_folder import differences, find_checkpoint
+
+if TYPE_CHECKING:
+    from olmo_anchor.tokenizer import AnchorTokenizer
 
 __all__ = ["differences", "find_checkpoint", "main", "train"]
 
@@ -40,11 +46,12 @@ def main(build: Build, description: str | None = None) -> None:
 
     Exit codes: 0 done, 1 the work failed or was stopped (run it again to go on), 2 wrong input.
     """
+    logging.getLogger("olmo_core.utils").addFilter(_tells_the_truth)
     try:
         inputs, dry_run, overrides = _parse(description)
         config = _override(build(inputs), overrides)
         if dry_run:
-            _print_plan(config)
+            _print_plan(config, inputs.anchor_tokenizer)
         else:
             train(config, inputs.anchor_tokenizer)
     except (AnchorError, OLMoConfigurationError) as error:
@@ -54,6 +61,12 @@ def main(build: Build, description: str | None = None) -> None:
             print(f"Error: {error}", file=sys.stderr)
         sys.exit(error.exit_code if isinstance(error, AnchorError) else 2)
     sys.exit(0)
+
+
+def _tells_the_truth(record: logging.LogRecord) -> bool:
+    # Of a variable that the user has set OLMo-core warns that it has the value of its own choice:
+    # "skip setting env var 'OMP_NUM_THREADS' since it's already set to '8'", where it is 1.
+    return "Will skip setting env var" not in record.getMessage()
 
 
 def _parse(description: str | None) -> tuple[Inputs, bool, list[str]]:
@@ -109,20 +122,27 @@ def _override(config: AnchoredExperimentConfig, overrides: list[str]) -> Anchore
         ) from None
 
 
-def _print_plan(config: AnchoredExperimentConfig) -> None:
+def _print_plan(config: AnchoredExperimentConfig, tokenizer: AnchorTokenizer | None) -> None:
     prepare_cli_environment()
+    check_experiment(config, tokenizer)
+    data = _about_data(config)
     rich.print(config)
     parameters, inner = config.model.num_params, config.model.num_non_embedding_params
     print(f"parameters: {parameters:,} ({inner:,} without the embedding)")
+    print("\n".join(data))
+
+
+def _about_data(config: AnchoredExperimentConfig) -> list[str]:
     assert config.data_loader.global_batch_size is not None
     rows = config.data_loader.global_batch_size // config.train_module.max_sequence_length
     if not config.inputs:
-        print(f"batch: {rows} instances; tokens and steps are unknown without --tokens")
-        return
+        return [f"batch: {rows} instances; tokens and steps are unknown without --tokens"]
+    lines = []
     with tempfile.TemporaryDirectory() as work_dir:
         dataset = config.dataset.build(work_dir)
-        steps = len(dataset) // rows
         if isinstance(dataset, PaddedInstanceSource):
-            print("data: " + ", ".join(f"{k} {v:,}" for k, v in asdict(dataset.counts).items()))
-        print(f"batch: {rows} instances, {steps:,} steps an epoch")
-        print(f"duration: {config.trainer.max_duration.value:,} {config.trainer.max_duration.unit}")
+            counts = asdict(dataset.counts).items()
+            lines = ["data: " + ", ".join(f"{name} {count:,}" for name, count in counts)]
+        lines.append(f"batch: {rows} instances, {len(dataset) // rows:,} steps an epoch")
+    duration = config.trainer.max_duration
+    return [*lines, f"duration: {duration.value:,} {duration.unit}"]

@@ -76,6 +76,8 @@ class AnchoredExperimentConfig(Config):
     start_like: dict[str, str] = field(default_factory=dict)
     """Tokens that the loaded weights never saw, and the text whose embedding each starts with."""
     tokenizer_hash: str = ""
+    layout: str | None = None
+    """Of the conversations, one of :data:`~olmo_anchor.tokenizer.LAYOUTS`; None for documents."""
     inputs: list[str] = field(default_factory=list)
     """The TOKENS_DIRs and OVERLAY_DIRs that are read."""
 
@@ -97,7 +99,20 @@ class Inputs:
     @cached_property
     def anchor_tokenizer(self) -> AnchorTokenizer | None:
         """:raises InputError: when the TOKENS_DIR is unfinished or holds another tokenizer."""
-        return None if self.tokens is None else TokensDir.open(Path(self.tokens)).tokenizer()
+        return None if self.tokens_dir is None else self.tokens_dir.tokenizer()
+
+    @cached_property
+    def tokens_dir(self) -> TokensDir | None:
+        """:raises InputError: when the TOKENS_DIR is unfinished."""
+        return None if self.tokens is None else TokensDir.open(Path(self.tokens))
+
+    @property
+    def layout(self) -> str | None:
+        """Of the conversations; None for documents."""
+        if self.tokens_dir is None or not self.tokens_dir.chat:
+            return None
+        assert self.anchor_tokenizer is not None
+        return self.anchor_tokenizer.layout
 
     @property
     def tokenizer(self) -> TokenizerConfig:
@@ -256,6 +271,7 @@ def experiment(
         load_path=inputs.load_path,
         start_like=start_like or {},
         tokenizer_hash=loaded.hash if loaded is not None else "",
+        layout=inputs.layout,
         inputs=[path for path in (inputs.tokens, inputs.overlay) if path is not None],
     )
 

@@ -48,7 +48,7 @@ def train(config: AnchoredExperimentConfig, tokenizer: AnchorTokenizer | None) -
             print(f"{folder}: finished already")
         return
     assert tokenizer is not None
-    check_experiment(config)
+    check_experiment(config, tokenizer)
     load_path = None if config.load_path is None else find_checkpoint(Path(config.load_path))
     began = time.monotonic()
     prepare_training_environment(backend=_backend(), shared_filesystem=True)

@@ -105,6 +105,26 @@ def test_a_materialised_folder_shows_the_masks_that_were_written(
         shown(capsys, tokens=out, policy="full")
 
 
+def test_control_tokens_have_a_row_of_their_own(
+    folders: tuple[Path, Path],
+    capsys: pytest.CaptureFixture[str],
+    tiny: AnchorTokenizer,
+    tmp_path: Path,
+) -> None:
+    tokens, overlay = folders
+    out = shown(capsys, tokens=tokens, overlay=overlay, docs=2, value_only_fraction=0.0)
+    prompt, answer = len(tiny.encode("a <cat>?\n")), len(tiny.encode("The cat & the dog é."))
+    rows = {name: line.split() for line in out.splitlines() for name in line.split()[:1]}
+    assert rows["text"][1::2] == [str(2 * (prompt + answer)), str(2 * answer)]
+    assert rows["control"][1::2] == ["2", "2"]
+    assert sum(int(rows[name][1]) for name in ("text", "delimiter", "key", "value", "control")) == (
+        int(rows["all"][1])
+    )
+    path = tmp_path / "look.html"
+    InspectConfig(tokens=tokens, overlay=overlay, docs=2, html=path).run()
+    assert re.search(r'class="dot c"></span>control</th><td>2</td>.*?<td>2</td>', path.read_text())
+
+
 class _Tokens(HTMLParser):
     """Collects (text, classes, ids) of the tokens of a page."""
 
@@ -158,8 +178,8 @@ def test_spelled_tokens_join_to_the_decoded_text(tiny: AnchorTokenizer, text: st
 
     ids = np.array([*tiny.encode(text), tiny.control.end_of_text])
     role_ids = roles(ids, tiny.control, inside=False)
-    controls = frozenset([tiny.control.end_of_text])
-    tokens = spell(ids, role_ids, np.ones(len(ids), bool), tiny, controls)
+    is_control = ids == tiny.control.end_of_text
+    tokens = spell(ids, role_ids, np.ones(len(ids), bool), is_control, tiny)
     assert "".join(token.text for token in tokens) == tiny.decode(ids)
     assert [one for token in tokens for one in token.ids] == ids.tolist()
     assert tokens[-1].kind == "control"

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import importlib
+import json
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+from olmo_core import utils
 
+from olmo_anchor.tokenizer import AnchorTokenizer
 from olmo_anchor.training import launch
 from olmo_anchor.training.recipes import Inputs
 from tests.training.conftest import Corpus
@@ -138,3 +142,88 @@ def test_training_needs_data_and_a_folder(
 ) -> None:
     assert call("story_base_standard", [], monkeypatch) == 2
     assert "--tokens is needed" in capsys.readouterr().err
+
+
+def test_a_dry_run_prints_nothing_of_an_experiment_that_cannot_run(
+    prose: Corpus,
+    chat: Corpus,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    words = ["--dry-run", "--tokens", str(prose.tokens), "--overlay", str(chat.overlay)]
+    assert call("small_base_annotated", words, monkeypatch) == 2
+    said = capsys.readouterr()
+    assert "AnchoredExperimentConfig" not in said.out
+    assert str(chat.overlay) in said.err
+    words = ["--dry-run", "--load-path", str(prose.tokens)]
+    assert call("small_base_annotated", words, monkeypatch) == 2
+    assert "no checkpoint there" in capsys.readouterr().err
+
+
+def test_an_instance_must_hold_an_annotation(
+    chat: Corpus, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    longest = max(map(len, chat.annotations[0].values()))
+    words = ["--dry-run", "--tokens", str(chat.tokens), "--overlay", str(chat.overlay)]
+    words += ["--dataset.refuse_long=false", f"--dataset.sequence_length={longest}"]
+    assert call("story_sft_anchored", words, monkeypatch) == 2
+    assert f"an annotation of {longest} tokens" in capsys.readouterr().err
+    # Arms that do not mask by role never look for the annotation that a row lies in.
+    assert call("story_sft_standard", words, monkeypatch) == 0
+
+
+def unloaded_run(folder: Path, tokenizer: AnchorTokenizer, layout: str | None) -> Path:
+    """What a run's folder has for `find_checkpoint`, and its tokenizer."""
+    tokenizer.save(folder / "tokenizer")
+    for name in ("model_and_optim/.metadata", "train/rank0.pt", ".metadata.json"):
+        path = folder / "step4" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    (folder / "config.json").write_text(json.dumps({"layout": layout}))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("names", "layout", "reason"),
+    [
+        ({}, None, None),
+        ({}, "olmo", None),
+        ({"delimiters": ("<|extra_id_2|>", "<|extra_id_1|>")}, None, "delimiters"),
+        ({"pad": "<|im_start|>"}, None, "pad"),
+        ({"layout": "plain"}, "plain", "layout 'plain'"),
+        # A base model's own documents have no layout.
+        ({"layout": "plain"}, None, None),
+    ],
+)
+def test_weights_of_a_run_with_other_control_tokens_are_refused(
+    names: dict[str, Any],
+    layout: str | None,
+    reason: str | None,
+    chat: Corpus,
+    tiny_tokenizer_file: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    run = unloaded_run(tmp_path / "b", AnchorTokenizer.load(tiny_tokenizer_file, **names), layout)
+    words = ["--dry-run", "--tokens", str(chat.tokens), "--overlay", str(chat.overlay)]
+    code = call("story_sft_anchored", [*words, "--load-path", str(run)], monkeypatch)
+    said = capsys.readouterr().err
+    assert code == (2 if reason else 0), said
+    if reason:
+        assert reason in said
+
+
+def test_a_variable_that_is_set_is_not_said_to_have_another_value(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert call("story_sft_anchored", ["--dry-run"], monkeypatch) == 0
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    caplog.clear()
+    utils.set_env_variables()
+    assert "OMP_NUM_THREADS" not in caplog.text
+    # The fault upstream, which the filter is for.
+    for known in list(utils.log.filters):
+        utils.log.removeFilter(known)
+    utils.set_env_variables()
+    assert "OMP_NUM_THREADS' since it's already set to '8'" in caplog.text
