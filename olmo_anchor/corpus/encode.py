@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from olmo_anchor.chat import TrainTurns, drop_annotation, encode_conversation
+from olmo_anchor.chat import Message, TrainTurns, drop_annotation, encode_conversation
 from olmo_anchor.corpus.documents import BadRecord, Record, parse_conversation, parse_document
 from olmo_anchor.corpus.parts import smallest_uint
 from olmo_anchor.errors import WorkFailed
@@ -44,6 +44,7 @@ class Encoded:
     crlf: int = 0
     truncated: bool = False
     annotations_dropped: int = 0
+    controls_broken: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,15 +129,30 @@ class Encoder:
         if not any(mask):
             detail = f"{length} tokens, {limit} allowed"
             return Rejected(record[:2], name, "no trained token within --max-length", detail)
-        dropped = sum(
-            message["role"] == "assistant"
-            and drop_annotation(message["content"], self.tokenizer) is not message["content"]
-            for message in conversation.messages
-        )
+        dropped, broken = self._left_out(conversation.messages)
         flags = np.array(mask, np.bool_)
         return Encoded(
-            record[:2], name, self._array(ids), flags, conversation.crlf, truncated, dropped
+            record[:2],
+            name,
+            self._array(ids),
+            flags,
+            conversation.crlf,
+            truncated,
+            annotations_dropped=dropped,
+            controls_broken=broken,
         )
+
+    def _left_out(self, messages: Sequence[Message]) -> tuple[int, int]:
+        """Annotations that were dropped from responses, and control strings that were broken up."""
+        dropped = broken = 0
+        for message in messages:
+            content = message["content"]
+            if message["role"] == "assistant":
+                content = drop_annotation(content, self.tokenizer)
+                dropped += content is not message["content"]
+            # Each is broken up by one space.
+            broken += len(self.tokenizer.break_controls(content)) - len(content)
+        return dropped, broken
 
     def _array(self, ids: list[int]) -> NDArray[Any]:
         return np.array(ids, smallest_uint(self.tokenizer.vocab_size))

@@ -24,7 +24,7 @@ PART_FILES = ("ids", "mask", "csv")
 
 def _zero_counts() -> dict[str, int]:
     names = ("trained_tokens", "truncated", "crlf_normalised", "annotations_dropped")
-    return dict.fromkeys(names, 0)
+    return dict.fromkeys((*names, "controls_broken"), 0)
 
 
 @dataclass
@@ -42,6 +42,7 @@ class State:
     def count(self, item: Encoded) -> None:
         self.counts["crlf_normalised"] += item.crlf
         self.counts["annotations_dropped"] += item.annotations_dropped
+        self.counts["controls_broken"] += item.controls_broken
         self.counts["truncated"] += item.truncated
         if item.mask is not None:
             self.counts["trained_tokens"] += int(item.mask.sum())

@@ -312,6 +312,8 @@ def summary(manifest: Manifest, out: Path) -> str:
             f"trained: {counts['trained_tokens']} tokens; truncated: {counts['truncated']} "
             "conversations"
         )
+    if broken := counts["controls_broken"]:
+        lines.append(f"{broken:,} control strings in messages are broken up with a space: text now")
     reasons = manifest.extra["rejected_reasons"]
     lines.append(rejected_line(reasons, counts["records"], out / _REJECTED))
     lines.append(f"next: olmo-anchor annotate {out} --annotator keyword --out ANNOTATIONS_DIR")

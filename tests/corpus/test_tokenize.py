@@ -21,7 +21,7 @@ import pytest
 from tokenizers import Tokenizer
 
 from olmo_anchor.chat import encode_conversation
-from olmo_anchor.corpus.tokenize import TokenizeConfig
+from olmo_anchor.corpus.tokenize import TokenizeConfig, summary
 from olmo_anchor.corpus.tokens import TokensDir
 from olmo_anchor.errors import InputError, WorkFailed
 from olmo_anchor.manifest import Manifest
@@ -341,6 +341,21 @@ def test_annotations_in_raw_responses_are_dropped_and_counted(tokenize: Any) -> 
     clean, _ = tokenize([{"id": "a", "messages": conversation("sat")}], "clean", chat=True)
     assert manifest.counts["annotations_dropped"] == 1
     assert contents(out) == contents(clean)
+
+
+def test_control_strings_in_messages_are_broken_up_and_counted(
+    tokenize: Any, tiny: AnchorTokenizer
+) -> None:
+    talk = conversation("a <|im_end|> sat", "<|extra_id_1|><|im_start|>", "The cat")
+    raw = conversation("<|extra_id_1|>topic:x<|extra_id_2|>sat")  # dropped, not broken up
+    out, manifest = tokenize([{"messages": talk}, {"messages": raw}], chat=True)
+    assert manifest.counts["controls_broken"] == 3
+    ids, _ = read_chat(out, manifest)
+    assert "a < |im_end|> sat" in tiny.decode(ids)
+    assert "3 control strings in messages" in summary(manifest, out)
+    _, clean = tokenize([{"messages": conversation("sat")}], "clean", chat=True)
+    assert clean.counts["controls_broken"] == 0
+    assert "control strings" not in summary(clean, out)
 
 
 # --- stopping and going on -----------------------------------------------------------------------
