@@ -47,7 +47,9 @@ def evaluate(models: tuple[str, ...], **options: Any) -> None:
     """
     from olmo_anchor.evaluation.evaluate import EvaluateConfig, parse_models
 
-    EvaluateConfig(models=parse_models(models), **options).run()
+    summary = EvaluateConfig(models=parse_models(models), **options).run()
+    for what, why in summary.get("not_measured", {}).items():
+        click.echo(f"not measured: {what}: {why}")
     click.echo(f"next: olmo-anchor report {options['out']} --out report.html")
 
 

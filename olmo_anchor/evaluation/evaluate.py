@@ -20,18 +20,17 @@ from typing import Any
 import orjson
 
 from olmo_anchor.errors import InputError
-from olmo_anchor.evaluation.judge import Judge, load_judge
+from olmo_anchor.evaluation.compare import compare
+from olmo_anchor.evaluation.judge import load_judge
 from olmo_anchor.evaluation.open_text import score_prompts, summarise_text
-from olmo_anchor.evaluation.prior import prior_kl_bits
 from olmo_anchor.evaluation.samples import Sample, judge_file
-from olmo_anchor.evaluation.suite import Prior, Suite, TextSuite, read_suite
-from olmo_anchor.evaluation.summary import examples, summarise_arm, summarise_gap
+from olmo_anchor.evaluation.suite import Suite, TextSuite, read_suite
+from olmo_anchor.evaluation.summary import examples, summarise_arm
 from olmo_anchor.manifest import (
     Manifest,
     atomic_write,
     file_record,
     prepare_output,
-    read_manifest,
     write_json,
 )
 from olmo_anchor.progress import progress
@@ -87,6 +86,11 @@ class EvaluateConfig:
         judge = load_judge(suite.judge)
         if suite.entropy_of not in judge.values:
             raise InputError(f"{self.suite}: the judge {judge.name} knows no {suite.entropy_of!r}")
+        if suite.prior is not None and not judge.values.get(suite.prior.key):
+            raise InputError(
+                f"{self.suite}: the judge {judge.name} lists no values of {suite.prior.key!r}, "
+                "whose prior the suite compares"
+            )
         arms: dict[str, list[Sample]] = {}
         with progress("judging files", len(self.models)) as advance:
             for name, path in self.models.items():
@@ -106,8 +110,7 @@ class EvaluateConfig:
                 }
                 for name, samples in arms.items()
             },
-            **(summarise_gap(arms, suite.gap, suite) if suite.gap else {}),
-            "prior_kl_bits": self._prior(suite.prior, suite, judge, arms),
+            **compare(arms, self.models, suite, judge, self.engine),
             "max_entropy_bits": maximum,
             f"sft_{label}s": _taught(arms, suite),
         }
@@ -129,26 +132,6 @@ class EvaluateConfig:
             "arms": arms,
         }
         return self._write(suite, records, summary)
-
-    def _prior(
-        self, prior: Prior | None, suite: Suite, judge: Judge, arms: Mapping[str, list[Sample]]
-    ) -> float | None:
-        if prior is None or prior.before not in arms or prior.after not in arms:
-            return None
-        asked = [_open_prompts(arms[name], suite) for name in (prior.before, prior.after)]
-        if len(asked[0]) != len(asked[1]):
-            raise InputError(
-                f"{prior.before} and {prior.after} answered {len(asked[0])} and {len(asked[1])} "
-                "open prompts: make both generations files from the same requests"
-            )
-        before, after = (_model_of(self.models[name]) for name in (prior.before, prior.after))
-        return prior_kl_bits(
-            (before, asked[0]),
-            (after, asked[1]),
-            prior.key,
-            judge.values[prior.key],
-            engine=self.engine,
-        )
 
     def _write(
         self,
@@ -186,22 +169,6 @@ class EvaluateConfig:
         ]
         manifest.write(self.out)
         return stored
-
-
-def _open_prompts(samples: list[Sample], suite: Suite) -> list[Any]:
-    """The different open prompts, in the order of their first sample."""
-    seen: dict[bytes, Any] = {}
-    for sample in samples:
-        if sample.kind == suite.open_kind:
-            seen.setdefault(orjson.dumps(sample.prompt), sample.prompt)
-    return list(seen.values())
-
-
-def _model_of(generations: Path) -> Path:
-    """The model folder that made a generations file, from the manifest beside it."""
-    name = f"{generations.stem}.manifest.json"
-    manifest = read_manifest(generations.parent, "generations", name)
-    return Path(manifest.config["model"]["path"])
 
 
 def _taught(arms: Mapping[str, list[Sample]], suite: Suite) -> list[str]:

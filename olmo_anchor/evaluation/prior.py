@@ -6,18 +6,53 @@ prompt, scored by the model itself; nothing is sampled.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import orjson
 from numpy.typing import NDArray
 
 from olmo_anchor.chat import encode_prompt
 from olmo_anchor.engines import Engine
+from olmo_anchor.errors import InputError
 from olmo_anchor.tokenizer import AnchorTokenizer
 
-__all__ = ["kl_bits", "prior_kl_bits", "value_log_probabilities"]
+__all__ = ["kl_bits", "paired_prompts", "prior_kl_bits", "value_log_probabilities"]
+
+
+def paired_prompts(
+    before: tuple[str, Mapping[str, Any]], after: tuple[str, Mapping[str, Any]]
+) -> list[tuple[Any, Any]]:
+    """The different open prompts, each in the layout of both models.
+
+    :param before, after: a model's name, and its open prompts (raw text or messages) by their ids.
+    :raises InputError: when the ids differ, or one id asks for different things: neither text holds
+        the other, whitespace around them apart (of messages, the last).
+    """
+    for (name, prompts), (other, others) in ((before, after), (after, before)):
+        if lacking := [prompt for prompt in prompts if prompt not in others]:
+            raise InputError(
+                f"the open prompt {lacking[0]!r} was answered by {name}, not by {other} "
+                f"({len(lacking)} such): make both generations files from the same requests"
+            )
+    pairs: dict[bytes, tuple[Any, Any]] = {}
+    for prompt, asked in before[1].items():
+        pair = asked, after[1][prompt]
+        one, two = map(_request, pair)
+        if one not in two and two not in one:
+            raise InputError(
+                f"the open prompt {prompt!r} asks {before[0]} for {one!r} and {after[0]} for "
+                f"{two!r}: make both generations files from the same requests"
+            )
+        pairs.setdefault(orjson.dumps(pair), pair)
+    return list(pairs.values())
+
+
+def _request(prompt: Any) -> str:
+    text: str = prompt if isinstance(prompt, str) else prompt[-1]["content"]
+    return text.strip()
 
 
 def kl_bits(after: NDArray[np.float64], before: NDArray[np.float64]) -> float:

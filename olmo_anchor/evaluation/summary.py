@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 
-from olmo_anchor.evaluation.bootstrap import gap_closed, interval
+from olmo_anchor.evaluation.bootstrap import interval
 from olmo_anchor.evaluation.entropy import chao_shen, coverage, miller_madow
 from olmo_anchor.evaluation.samples import Sample
-from olmo_anchor.evaluation.suite import Gap, Suite
+from olmo_anchor.evaluation.suite import Suite
 
-__all__ = ["examples", "summarise_arm", "summarise_gap"]
+__all__ = ["examples", "label_counts", "summarise_arm"]
 
 
 def _share(of: Iterable[bool]) -> float | None:
@@ -93,28 +93,3 @@ def summarise_arm(
             for kind in suite.named_kinds
         },
     }
-
-
-def summarise_gap(
-    arms: Mapping[str, Sequence[Sample]], gap: Gap, suite: Suite
-) -> dict[str, dict[str, float] | None]:
-    """``gap_closed`` and ``gap_closed_annotated_base``; None where an arm is missing or has no
-    gap."""
-
-    def closed(base: str | None) -> dict[str, float] | None:
-        names = (base, gap.sft, gap.anchored)
-        if any(name not in arms for name in names):
-            return None
-        counts = [list(label_counts(arms[str(name)], suite).values()) for name in names]
-        if not all(counts):
-            return None
-        try:
-            from_base, sft, anchored = counts
-            return asdict(gap_closed(from_base, sft, anchored, np.random.default_rng(suite.seed)))
-        except ValueError:
-            return None
-
-    shares = {"gap_closed": closed(gap.base)}
-    if gap.base_variant is not None:
-        shares[f"gap_closed_from_{gap.base_variant}"] = closed(gap.base_variant)
-    return shares

@@ -8,7 +8,6 @@ id and text, and its own number; so it is the same whichever others are made in 
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections import defaultdict
 from dataclasses import asdict, dataclass, replace
@@ -20,13 +19,13 @@ import orjson
 
 from olmo_anchor.chat import TURN_END
 from olmo_anchor.engines import Engine, Sampling, derive_seed, open_engine
+from olmo_anchor.engines.identity import model_hash
 from olmo_anchor.errors import InputError
 from olmo_anchor.generation.decode import AnnotationMode, Job, sample_jobs
 from olmo_anchor.generation.prompts import Prompt, read_prompts
 from olmo_anchor.generation.records import record_of, sort_records
 from olmo_anchor.journal import Journal, Rejects, check_rejected
 from olmo_anchor.manifest import (
-    MANIFEST,
     Manifest,
     file_record,
     read_manifest,
@@ -38,7 +37,6 @@ from olmo_anchor.tokenizer import AnchorTokenizer
 
 __all__ = ["GenerateConfig", "sidecar"]
 
-_HASHED_BYTES = 1 << 24
 _SIDECARS = ("manifest.json", "rejected.jsonl", "refused.jsonl", "running.json")
 
 
@@ -148,7 +146,7 @@ class GenerateConfig:
         left_out = {"out", "batch_size", "max_rejected", "overwrite", "resume"}
         settings = {name: value for name, value in asdict(self).items() if name not in left_out}
         settings["engine"] = self.engine or ("vllm" if find_spec("vllm") else "hf")
-        settings["model"] = {"path": str(self.model.resolve()), "sha256": _model_hash(self.model)}
+        settings["model"] = {"path": str(self.model.resolve()), "sha256": model_hash(self.model)}
         settings["prompts"] = file_record(self.prompts)
         settings["stop"] = list(self.stop)
         return settings
@@ -257,16 +255,3 @@ class GenerateConfig:
 def _content(setting: Any) -> Any:
     """A file that has moved is the same file."""
     return setting["sha256"] if isinstance(setting, dict) else setting
-
-
-def _model_hash(model: Path) -> str:
-    """What identifies a model: its manifest, else its small files and the sizes of the others."""
-    if (model / MANIFEST).is_file():
-        return sha256_file(model / MANIFEST)
-    parts = hashlib.sha256()
-    for path in sorted(model.iterdir()):
-        if path.is_file():
-            size = path.stat().st_size
-            content = sha256_file(path) if size <= _HASHED_BYTES else ""
-            parts.update(f"{path.name}\n{size}\n{content}\n".encode())
-    return parts.hexdigest()

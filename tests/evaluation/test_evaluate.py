@@ -127,6 +127,7 @@ def test_the_gap_between_models(tmp_path: Path, suite: Path) -> None:
     assert summary["gap_closed"]["value"] == pytest.approx(0.5)
     assert summary["gap_closed_from_noted"] is None
     assert summary["prior_kl_bits"] is None
+    assert summary["not_measured"] == {"gap_closed_from_noted": "no --model is named noted"}
     assert [one["path"] for one in summary["inputs"]][1:] == [str(p) for p in models.values()]
 
 
@@ -230,6 +231,7 @@ def test_the_command_says_what_is_wrong(tmp_path: Path, suite: Path) -> None:
     call = ["evaluate", "--suite", str(suite), "--out", str(tmp_path / "out")]
     done = CliRunner().invoke(cli, [*call, "--model", f"a={path}"])
     assert done.exit_code == 0, done.output
+    assert "not measured: gap_closed: no --model is named base\n" in done.output
     again = CliRunner().invoke(cli, [*call, "--model", f"a={path}"])
     assert isinstance(again.exception, InputError)
     for wrong in ("nothing", "=x", "a="):
