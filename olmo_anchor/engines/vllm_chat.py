@@ -94,9 +94,7 @@ class VLLMChatEngine(ChatEngine):
             )
             if len(ids) + request.max_tokens > self.max_length:
                 failure = f"{len(ids)} tokens and {request.max_tokens} of an answer do not fit into"
-                return ChatReply(
-                    index, None, failure=f"{failure} {self.max_length}", too_long=True
-                )
+                return ChatReply(index, None, failure=f"{failure} {self.max_length}", too_long=True)
             params = SamplingParams(
                 temperature=request.temperature,
                 max_tokens=request.max_tokens,
