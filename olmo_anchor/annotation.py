@@ -13,13 +13,16 @@ structure back from them.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 __all__ = [
     "MAX_VALUE_CHARS",
     "PAPER_SCHEMA",
     "Annotation",
     "Dropped",
+    "Example",
+    "Meaning",
     "Parsed",
     "Schema",
     "Tag",
@@ -30,6 +33,10 @@ MAX_VALUE_CHARS = 200
 """No value is longer, whatever a schema says (characters)."""
 
 _KEY = re.compile(r"[a-z][a-z0-9_]*")
+
+# Of a value in a regular expression: no control character, and no white space at its start.
+_LATER = r"[^\x00-\x1f\x7f]"
+_FIRST = r"[^\x00-\x20\x7f-\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"
 
 
 def _key_fault(key: str) -> str | None:
@@ -112,18 +119,42 @@ class Parsed:
 
 
 @dataclass(frozen=True, slots=True)
+class Meaning:
+    """What a key stands for, as a language model is told.
+
+    :param examples: values.
+    """
+
+    description: str = ""
+    examples: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A text and the annotation that it should get, shown to a language model."""
+
+    text: str
+    annotation: Annotation
+
+
+@dataclass(frozen=True, slots=True)
 class Schema:
-    """Which annotations are allowed.
+    """Which annotations are allowed, and what a language model is told about them.
 
     :param keys: the allowed keys.
     :param max_tags: per annotation.
     :param max_value_chars: per value; at most :data:`MAX_VALUE_CHARS`.
+    :param meanings: of some of the keys, or all.
+    :param instructions: what else to say about the task, in a sentence or a few.
     """
 
     keys: tuple[str, ...]
     max_tags: int = 16
     max_value_chars: int = 80
     name: str = "custom"
+    meanings: Mapping[str, Meaning] = field(default_factory=dict)
+    instructions: str = ""
+    examples: tuple[Example, ...] = ()
 
     def __post_init__(self) -> None:
         for key in self.keys:
@@ -136,6 +167,24 @@ class Schema:
                 f"schema {self.name!r}: max_tags is at least 1 and max_value_chars between 1 and "
                 f"{MAX_VALUE_CHARS}"
             )
+        for key, meaning in self.meanings.items():
+            for value in meaning.examples:
+                if fault := _value_fault(value) or self.refuse_tag(Tag(key, value)):
+                    raise ValueError(f"schema {self.name!r}, example of {key!r}: {fault}")
+        for number, example in enumerate(self.examples, 1):
+            if fault := self.refuse(example.annotation):
+                raise ValueError(f"schema {self.name!r}, example {number}: {fault}")
+
+    def regex(self) -> str:
+        """What the text form of an allowed annotation matches, for decoding under a constraint.
+
+        Whatever matches, :func:`parse` reads without dropping anything. Control characters in a
+        value do not match. Written for speed: a value of ``[^\\x00-\\x1f\\x7f]`` takes llguidance
+        0.1 ms a token where one that names the other line separators takes 0.7 (100 000 tokens).
+        """
+        keys = "|".join(self.keys)
+        tag = f"({keys}):{_FIRST}{_LATER}{{0,{self.max_value_chars - 1}}}"
+        return f"{tag}(\\n{tag}){{0,{self.max_tags - 1}}}"
 
     def refuse_tag(self, tag: Tag) -> str | None:
         """The reason why the schema does not allow ``tag``; None when it does."""
@@ -176,9 +225,9 @@ PAPER_SCHEMA = Schema(
 def parse(text: str, schema: Schema | None = None) -> Parsed:
     """Read the text form; total: any string gives an annotation and what was dropped from it.
 
-    Lines are ended by ``\\n`` alone. White space around a line and around its value is trimmed;
-    blank lines are passed over in silence. With a schema, tags that it refuses are dropped, and
-    tags past its ``max_tags``.
+    Lines are ended by ``\\n`` alone; any other line separator in a value becomes a space. White
+    space around a line and around its value is trimmed; blank lines are passed over in silence.
+    With a schema, tags that it refuses are dropped, and tags past its ``max_tags``.
     """
     tags: list[Tag] = []
     dropped: list[Dropped] = []
@@ -188,7 +237,7 @@ def parse(text: str, schema: Schema | None = None) -> Parsed:
             continue
         key, colon, value = stripped.partition(":")
         reason = None if colon else "there is no ':' in the line"
-        value = value.strip()
+        value = " ".join(value.splitlines()).strip()
         reason = reason or _key_fault(key) or _value_fault(value)
         if reason is None:
             tag = Tag(key, value)

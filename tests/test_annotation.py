@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +13,8 @@ from olmo_anchor.annotation import (
     PAPER_SCHEMA,
     Annotation,
     Dropped,
+    Example,
+    Meaning,
     Schema,
     Tag,
     parse,
@@ -102,3 +106,64 @@ def test_the_default_schema_has_the_papers_keys() -> None:
         "time",
         "topic",
     ]
+
+
+SCHEMAS = st.builds(
+    Schema,
+    st.lists(KEYS, min_size=1, max_size=4, unique=True).map(tuple),
+    max_tags=st.integers(1, 5),
+    max_value_chars=st.integers(1, 12),
+)
+
+
+@given(st.data(), SCHEMAS)
+def test_what_a_schema_allows_matches_its_regex(data: st.DataObject, schema: Schema) -> None:
+    printable = st.text(st.characters(exclude_categories=("Cc", "Cs")), max_size=12)
+    values = (
+        printable.map(lambda text: " ".join(text.split())[: schema.max_value_chars].strip())
+        # White space of any kind may stand inside, but not as a separator of lines.
+        .filter(lambda text: text.splitlines() == [text])
+    )
+    tags = st.builds(Tag, st.sampled_from(schema.keys), values)
+    drawn = data.draw(st.lists(tags, min_size=1, max_size=schema.max_tags))
+    assert re.fullmatch(schema.regex(), Annotation(tuple(drawn)).text())
+
+
+@given(st.data(), SCHEMAS)
+def test_what_matches_the_regex_of_a_schema_is_allowed(data: st.DataObject, schema: Schema) -> None:
+    text = data.draw(st.from_regex(schema.regex(), fullmatch=True))
+    parsed = parse(text, schema)
+    assert parsed.dropped == ()
+    assert len(parsed.annotation.tags) == text.count("\n") + 1
+    assert schema.refuse(parsed.annotation) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "topic:",
+        "topic: sea",
+        "place:sea",
+        "topic:sea\n",
+        "topic:sea\n\ntopic:sea",
+        "topic:a\ntopic:b\ntopic:c",
+        "topic:oceans",
+        "topic:a\tb",
+    ],
+)
+def test_a_regex_refuses_what_its_schema_does_not_mean(text: str) -> None:
+    schema = Schema(keys=("topic", "time"), max_tags=2, max_value_chars=5)
+    assert re.fullmatch(schema.regex(), "topic:ocean\ntime:now")
+    assert not re.fullmatch(schema.regex(), text)
+
+
+def test_a_line_separator_in_a_value_becomes_a_space() -> None:
+    assert parse("topic:a\u2028b\x85").annotation == Annotation.of(("topic", "a b"))
+
+
+def test_the_examples_of_a_schema_must_be_allowed_by_it() -> None:
+    with pytest.raises(ValueError, match=r"example of 'topic': .* 5 characters"):
+        Schema(keys=("topic",), max_value_chars=4, meanings={"topic": Meaning("", ("ocean",))})
+    with pytest.raises(ValueError, match="example 1: the key 'place'"):
+        Schema(keys=("topic",), examples=(Example("x", Annotation.of(("place", "sea"))),))
