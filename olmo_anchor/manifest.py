@@ -26,6 +26,7 @@ __all__ = [
     "FileRecord",
     "Manifest",
     "atomic_write",
+    "check_output",
     "file_record",
     "prepare_output",
     "read_manifest",
@@ -43,7 +44,7 @@ FileRecord = dict[str, Any]
 _VERSIONED = ("olmo-anchor", "ai2-olmo-core", "torch", "numpy", "tokenizers", "transformers")
 
 _MADE_BY = {
-    "tokens": "olmo-anchor tokenize",
+    "tokens": "olmo-anchor tokenize (or adopt)",
     "annotations": "olmo-anchor annotate",
     "overlay": "olmo-anchor overlay",
     "run": "torchrun train_configs/NAME.py",
@@ -175,14 +176,14 @@ def read_manifest(folder: Path, kind: str | None = None, name: str = MANIFEST) -
 _MARK = ".olmo-anchor"
 
 
-def prepare_output(
+def check_output(
     folder: Path,
     *,
     overwrite: bool = False,
     resume: bool | None = None,
     inputs: Sequence[Path] = (),
 ) -> None:
-    """Make ``folder`` ready to be written. Call it once the inputs are known to be good.
+    """Refuse what :func:`prepare_output` would, and touch nothing: before long work, not after.
 
     :param resume: None for a command that cannot resume.
     :param inputs: what the command reads; none of it may lie in ``folder``, or be it.
@@ -207,7 +208,21 @@ def prepare_output(
             raise InputError(
                 f"{folder}: exists and is not empty; {finishes}--overwrite replaces it"
             )
-        if overwrite:
-            shutil.rmtree(folder)
+
+
+def prepare_output(
+    folder: Path,
+    *,
+    overwrite: bool = False,
+    resume: bool | None = None,
+    inputs: Sequence[Path] = (),
+) -> None:
+    """Make ``folder`` ready to be written. Call it once the inputs are known to be good.
+
+    :raises InputError: as :func:`check_output`, whose arguments it has.
+    """
+    check_output(folder, overwrite=overwrite, resume=resume, inputs=inputs)
+    if overwrite and folder.is_dir() and any(folder.iterdir()):
+        shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / _MARK).touch()

@@ -109,10 +109,11 @@ def tokenize(inputs: tuple[Path, ...], out: Path, dry_run: bool, **options: Any)
 @click.option(
     "--train-turns",
     type=click.Choice(["final", "all"]),
-    default="all",
+    default="final",
     show_default=True,
-    help="With masks: which of the turns that they train get an annotation. Training keeps the "
-    "last one by default, so final saves annotating the others.",
+    help="With masks: which of the turns that they train get an annotation: the last, which is "
+    "what training keeps by default, or all, for training with train_turns=all. The masks stay as "
+    "they are.",
 )
 @click.option(
     "--bounds",
@@ -140,8 +141,7 @@ def adopt(inputs: tuple[Path, ...], out: Path, dry_run: bool, **options: Any) ->
     \b
     Examples:
       olmo-anchor adopt /data/dolma/books --tokenizer allenai/dolma2-tokenizer --out tokens/books
-      olmo-anchor adopt /data/tulu3 --tokenizer /data/tulu3/tokenizer --train-turns final \\
-          --out tokens/sft
+      olmo-anchor adopt /data/tulu3 --tokenizer /data/tulu3/tokenizer --out tokens/sft
       olmo-anchor adopt ids/*.npy --masks "masks/*.npy" --dtype uint32 \\
           --tokenizer tokenizer.json --out tokens/mine --dry-run
     """

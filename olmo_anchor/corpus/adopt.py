@@ -59,8 +59,9 @@ class AdoptConfig:
     :param tokenizer: a ``tokenizer.json``, a folder that holds one, or a hub id.
     :param masks: a glob for the label masks; without it, those beside the token files.
     :param dtype: of the ids; without it, the smallest that holds the vocabulary.
-    :param train_turns: with masks: which trained runs of a conversation are chunks, and so have an
-        annotation. open-instruct's masks train every assistant turn.
+    :param train_turns: with masks: which trained runs of a conversation are chunks, and so get an
+        annotation: the last, as in training (``final``), or each. It changes no mask: those of
+        open-instruct train every assistant turn, of which training keeps the last by default.
     :param bounds: ``csv`` checks the ``.csv.gz`` beside a token file, where there is one, against
         the end-of-text tokens; ``end-of-text`` takes these alone, as OLMo-core does.
     """
@@ -70,7 +71,7 @@ class AdoptConfig:
     out: Path
     masks: str | None = None
     dtype: str | None = None
-    train_turns: TrainTurns = "all"
+    train_turns: TrainTurns = "final"
     bounds: Bounds = "csv"
     overwrite: bool = False
 
@@ -267,10 +268,11 @@ def summary(manifest: Manifest, out: Path) -> str:
         f"{manifest.extra['dtype']}, which stay where they are"
     ]
     if manifest.extra["chat"]:
+        final = manifest.extra["train_turns"] == "final"
         lines.append(
             f"trained: {counts['trained_tokens'] / tokens:.1%} of the tokens, in every turn that "
             f"the masks mark; {counts['documents_without_target']:,} documents without a trained "
-            "token"
+            f"token; to be annotated: {'the last' if final else 'every one'} of these turns"
         )
     if counts["empty_documents"]:
         lines.append(

@@ -313,15 +313,23 @@ class TokensDir:
 
 
 def _check_made_by_us(folder: Path) -> None:
-    """A file, and token files of other pipelines, have no manifest; say how to get one."""
+    """Some things have no manifest, each for its own reason; say how to get one."""
     if folder.is_file():
         command = "adopt" if folder.suffix == ".npy" else "tokenize"
         raise InputError(
             f"{folder}: is a file, not a folder of tokens; make one with: olmo-anchor {command} "
             f"{folder} --tokenizer TOKENIZER --out TOKENS_DIR"
         )
-    ours = (MANIFEST, "journal.jsonl", "tokenizer/tokenizer_anchor.json")
-    if any(folder.glob("*.npy")) and not any((folder / name).exists() for name in ours):
+    begun, names = (folder / "journal.jsonl").exists(), folder / "tokenizer/tokenizer_anchor.json"
+    if begun or (folder / MANIFEST).exists():
+        return
+    holds_tokens = any(folder.glob("*.npy"))
+    if names.exists() and not holds_tokens:
+        raise InputError(
+            f"{folder}: there is no {MANIFEST}, so the folder is unfinished; run `olmo-anchor "
+            "adopt` again with --overwrite"
+        )
+    if holds_tokens and not names.exists():
         raise InputError(
             f"{folder}: there is no {MANIFEST}; token files that were made elsewhere are taken "
             f"with: olmo-anchor adopt {folder} --tokenizer TOKENIZER --out TOKENS_DIR"

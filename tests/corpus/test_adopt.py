@@ -111,7 +111,8 @@ def test_the_layout_of_open_instruct(
     assert manifest.counts["documents_without_target"] == 0
     tokens = TokensDir.open(out)
     assert tokens.chat
-    assert tokens.train_turns == "all"
+    assert tokens.train_turns == "final"
+    assert "to be annotated: the last of these turns" in summary(manifest, out)
     (part,) = tokens.parts
     mask = part.read_mask(0, 8)
     assert mask is not None
@@ -268,8 +269,10 @@ def test_equal_to_our_own_files_from_tokens_to_training(
         name = path.name if chat else path.name.replace("token_ids_part_", "part-0-0")
         shutil.copy(path, elsewhere / name)
     before = snapshot(elsewhere)
-    said = command("adopt", elsewhere, "--tokenizer", tiny_tokenizer_file, "--out", theirs)
+    turns = ("--train-turns", "all") if chat else ()
+    said = command("adopt", elsewhere, "--tokenizer", tiny_tokenizer_file, "--out", theirs, *turns)
     assert "40 documents" in said.output
+    assert ("to be annotated: every one of these turns" in said.output) == chat
     # The paper's: the last turn alone has an annotation (of two turns it is chunk 1).
     chunk = [int(chat and k % 3 > 0) for k in range(40)]
     tags = [
@@ -320,7 +323,7 @@ def test_only_the_last_of_the_turns_that_masks_train(
 ) -> None:
     end, open_, close = tiny.control.end_of_text, tiny.control.open, tiny.control.close
     source, tokens = write_chat(tmp_path / "sft", end), tmp_path / "tokens"
-    adopt(tokens, [source], tiny_tokenizer_file, train_turns="final")
+    adopt(tokens, [source], tiny_tokenizer_file)
     tags = [{"part": 0, "doc": k, "chunk": 0, "annotation": "topic:cat"} for k in range(2)]
     notes = write_jsonl(tmp_path / "tags.jsonl", tags)
     annotations, overlay = tmp_path / "annotations", tmp_path / "overlay"
@@ -408,6 +411,10 @@ def test_bad_calls(
     assert "would read all tokens" in run("adopt", dolma, *rest, "--dry-run").stdout
     assert not out.exists()
     assert run("adopt", dolma, *rest).returncode == 0
+    manifest = (out / "manifest.json").read_bytes()
+    (out / "manifest.json").unlink()
+    refused(("inspect", out), "unfinished", "`olmo-anchor adopt` again with --overwrite")
+    (out / "manifest.json").write_bytes(manifest)
     before = snapshot(out)
     refused(("adopt", dolma, *rest), "not empty", "--overwrite")
     (dolma / "part-0-00000.npy").write_bytes(b"")
