@@ -76,10 +76,14 @@ def score_prompts(
         "finished": np.mean([record["finish_reason"] == "stop" for record in records]),
         "no_annotation": np.mean([record["no_annotation"] for record in records]),
         "unclosed": np.mean([record["unclosed"] for record in records]),
-        "response_words": np.mean([len((r["response"] or "").split()) for r in records]),
     }
+    words = [len(text.split()) for group in answers.values() for text in group]
     examples = [_example(group[0]) for group in by_prompt.values()][:6]
-    return scores, {**{k: float(v) for k, v in shares.items()}, "examples": examples}
+    return scores, {
+        **{name: float(value) for name, value in shares.items()},
+        "response_words": float(np.mean(words)) if words else None,
+        "examples": examples,
+    }
 
 
 def _example(record: Mapping[str, Any]) -> dict[str, Any]:

