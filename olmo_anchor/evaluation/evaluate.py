@@ -29,6 +29,7 @@ from olmo_anchor.evaluation.summary import examples, summarise_arm
 from olmo_anchor.manifest import (
     Manifest,
     atomic_write,
+    check_output,
     file_record,
     prepare_output,
     write_json,
@@ -78,6 +79,7 @@ class EvaluateConfig:
         :raises InputError: for bad input, or an ``out`` that is not empty, without ``overwrite``.
         """
         suite = read_suite(self.suite)
+        check_output(self.out, overwrite=self.overwrite, inputs=self._inputs())
         if isinstance(suite, TextSuite):
             return self._compare_texts(suite)
         return self._judge(suite)
@@ -94,11 +96,16 @@ class EvaluateConfig:
         arms: dict[str, list[Sample]] = {}
         with progress("judging files", len(self.models)) as advance:
             for name, path in self.models.items():
-                arms[name] = list(judge_file(name, path, judge))
+                arms[name] = list(judge_file(name, path, judge, suite.entropy_of))
+                _check_kinds(path, arms[name], suite)
                 advance()
         label = suite.entropy_of
         known = judge.values[label]
         maximum = math.log2(len(known)) if known else None
+        compared = compare(arms, self.models, suite, judge, self.engine)
+        other_kinds = {
+            name: said for name, samples in arms.items() if (said := _other_kinds(samples, suite))
+        }
         summary = {
             "suite": suite.name,
             "note": suite.note,
@@ -110,7 +117,8 @@ class EvaluateConfig:
                 }
                 for name, samples in arms.items()
             },
-            **compare(arms, self.models, suite, judge, self.engine),
+            **compared,
+            "not_measured": {**other_kinds, **compared["not_measured"]},
             "max_entropy_bits": maximum,
             f"sft_{label}s": _taught(arms, suite),
         }
@@ -133,15 +141,16 @@ class EvaluateConfig:
         }
         return self._write(suite, records, summary)
 
+    def _inputs(self) -> tuple[Path, ...]:
+        return (self.suite, *self.models.values())
+
     def _write(
         self,
         suite: Suite | TextSuite,
         scores: Mapping[str, list[dict[str, Any]]],
         summary: dict[str, Any],
     ) -> dict[str, Any]:
-        prepare_output(
-            self.out, overwrite=self.overwrite, inputs=(self.suite, *self.models.values())
-        )
+        prepare_output(self.out, overwrite=self.overwrite, inputs=self._inputs())
         with atomic_write(self.out / "scores.jsonl") as file:
             for record in chain.from_iterable(scores.values()):
                 file.write(orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE))
@@ -149,7 +158,7 @@ class EvaluateConfig:
         config = {"suite": asdict(suite), "engine": self.engine, "models": models}
         manifest = Manifest(
             kind="evaluation",
-            inputs=[file_record(path) for path in (self.suite, *self.models.values())],
+            inputs=[file_record(path) for path in self._inputs()],
             config=config,
             counts={name: len(records) for name, records in scores.items()},
             outputs=[],
@@ -169,6 +178,21 @@ class EvaluateConfig:
         ]
         manifest.write(self.out)
         return stored
+
+
+def _check_kinds(path: Path, samples: list[Sample], suite: Suite) -> None:
+    known = (suite.open_kind, *suite.named_kinds)
+    if not any(sample.kind in known for sample in samples):
+        raise InputError(
+            f"{path}: its prompts have the kind {samples[0].kind!r}, the suite has "
+            f"{', '.join(known)}: the field `kind` of a prompt's record says which it is"
+        )
+
+
+def _other_kinds(samples: list[Sample], suite: Suite) -> str | None:
+    others = [s.kind for s in samples if s.kind not in (suite.open_kind, *suite.named_kinds)]
+    kinds = ", ".join(sorted({"none" if kind is None else str(kind) for kind in others}))
+    return f"{len(others)} responses to prompts of other kinds: {kinds}" if others else None
 
 
 def _taught(arms: Mapping[str, list[Sample]], suite: Suite) -> list[str]:

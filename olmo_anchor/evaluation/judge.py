@@ -49,4 +49,7 @@ def load_judge(path: str) -> Judge:
     try:
         return cast(Judge, getattr(importlib.import_module(module), attribute))
     except (ImportError, AttributeError, ValueError) as error:
-        raise InputError(f"the judge {path!r} cannot be imported: {error}") from None
+        raise InputError(
+            f"the judge {path!r} cannot be imported: {error}; write package.module:attribute, and "
+            "for a module of your own let PYTHONPATH name its folder"
+        ) from None

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from olmo_anchor.errors import WorkFailed
 from olmo_anchor.evaluation.generations import read_generations
 from olmo_anchor.evaluation.judge import Judge, Verdict
 
@@ -51,8 +52,12 @@ class Sample:
         return {**scores, **asdict(self.verdict), "followed": self.followed()}
 
 
-def judge_file(model: str, path: Path, judge: Judge) -> Iterator[Sample]:
-    """Judge every response of a generations file. A missing response is judged as an empty one."""
+def judge_file(model: str, path: Path, judge: Judge, label: str) -> Iterator[Sample]:
+    """Judge every response of a generations file. A missing response is judged as an empty one.
+
+    :param label: what every verdict must have, be it None.
+    :raises WorkFailed: when the judge fails on a response, or leaves the label out.
+    """
     for record in read_generations(path):
         fields = record.get("prompt_fields") or {}
         annotation = record["annotation"]
@@ -67,5 +72,19 @@ def judge_file(model: str, path: Path, judge: Judge) -> Iterator[Sample]:
             annotation=None if annotation is None else tuple((k, v) for k, v in annotation),
             no_annotation=bool(record["no_annotation"]),
             unclosed=bool(record["unclosed"]),
-            verdict=judge(record["response"] or ""),
+            verdict=_verdict(record, path, judge, label),
         )
+
+
+def _verdict(record: Mapping[str, Any], path: Path, judge: Judge, label: str) -> Verdict:
+    failed = (
+        f"{path}: the judge {judge.name} failed on sample {record['sample']} of prompt "
+        f"{str(record['prompt_id'])!r}"
+    )
+    try:
+        verdict = judge(record["response"] or "")
+    except Exception as error:  # it may be anybody's code
+        raise WorkFailed(f"{failed}: {type(error).__name__}: {error}") from error
+    if label not in verdict.labels:
+        raise WorkFailed(f"{failed}: its verdict has no {label!r}, not even None")
+    return verdict

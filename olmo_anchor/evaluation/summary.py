@@ -17,6 +17,9 @@ from olmo_anchor.evaluation.suite import Suite
 __all__ = ["examples", "label_counts", "summarise_arm"]
 
 
+_NOTHING_NAMED = object()
+
+
 def _share(of: Iterable[bool]) -> float | None:
     values = list(of)
     return sum(values) / len(values) if values else None
@@ -86,7 +89,7 @@ def summarise_arm(
         "unclosed": _share(s.unclosed for s in opened),
         "request_followed": {
             kind: _share(
-                s.verdict.labels[suite.entropy_of] == s.fields.get(suite.entropy_of)
+                s.verdict.labels[suite.entropy_of] == s.fields.get(suite.entropy_of, _NOTHING_NAMED)
                 for s in samples
                 if s.kind == kind
             )

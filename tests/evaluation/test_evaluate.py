@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from olmo_anchor.cli import cli
-from olmo_anchor.errors import InputError
+from olmo_anchor.errors import InputError, WorkFailed
 from olmo_anchor.evaluation.evaluate import EvaluateConfig, parse_models
 from olmo_anchor.evaluation.generations import read_generations
 from olmo_anchor.evaluation.judge import Verdict, load_judge
@@ -115,6 +115,60 @@ def test_the_numbers_of_one_model(tmp_path: Path, suite: Path) -> None:
     scores = [orjson.loads(line) for line in (out / "scores.jsonl").read_bytes().splitlines()]
     assert [score["labels"]["fruit"] for score in scores[:3]] == ["apple", "pear", "apple"]
     assert [score["followed"] for score in scores[:3]] == [True, False, None]
+
+
+def test_a_request_that_names_nothing_is_not_followed_by_an_answer_without_a_label(
+    tmp_path: Path, suite: Path
+) -> None:
+    inside = [{"kind": "inside", "fruit": "plum"}, {"kind": "inside"}, {"kind": "inside"}]
+    records = [
+        generation(number, response, prompt_fields=fields)
+        for number, (response, fields) in enumerate(
+            zip(("plum", "stone", "fig"), inside, strict=True)
+        )
+    ]
+    path = write(tmp_path / "one.jsonl", records)
+    arm = EvaluateConfig(suite, {"one": path}, tmp_path / "out").run()["arms"]["one"]
+    assert arm["request_followed"]["inside"] == pytest.approx(1 / 3)
+
+
+def test_prompts_of_kinds_that_the_suite_does_not_know_are_told(
+    tmp_path: Path, suite: Path
+) -> None:
+    fields = [{"kind": "open"}, {"kind": "opened"}, {"kind": "opened"}, {}]
+    records = [generation(n, "fig", prompt_fields=one) for n, one in enumerate(fields)]
+    some, none = (
+        write(tmp_path / "some.jsonl", records),
+        write(tmp_path / "none.jsonl", records[1:]),
+    )
+    summary = EvaluateConfig(suite, {"one": some}, tmp_path / "out").run()
+    assert summary["arms"]["one"]["samples"] == 1
+    assert summary["not_measured"]["one"] == "3 responses to prompts of other kinds: none, opened"
+    with pytest.raises(InputError, match=r"none\.jsonl: .* kind 'opened', the suite has open, ins"):
+        EvaluateConfig(suite, {"one": none}, tmp_path / "again").run()
+
+
+class Strict(Fruit):
+    """Fails on an empty answer, and forgets the label of a fig."""
+
+    name = "strict"
+
+    def __call__(self, response: str) -> Verdict:
+        return Verdict({}, True, True) if response == "fig" else super().__call__(response[0])
+
+
+strict = Strict()
+
+
+@pytest.mark.parametrize("response", ["fig", None])
+def test_a_judge_that_fails_names_the_sample(tmp_path: Path, response: str | None) -> None:
+    suite = tmp_path / "suite.yaml"
+    suite.write_text(SUITE.replace("test_evaluate:fruit", "test_evaluate:strict"))
+    path = write(tmp_path / "a.jsonl", [generation(0, "pear"), generation(7, response)])
+    with pytest.raises(
+        WorkFailed, match=r"a\.jsonl: the judge strict failed on sample 0 of prompt 'p7'"
+    ):
+        EvaluateConfig(suite, {"a": path}, tmp_path / "out").run()
 
 
 def test_the_gap_between_models(tmp_path: Path, suite: Path) -> None:
@@ -234,6 +288,9 @@ def test_the_command_says_what_is_wrong(tmp_path: Path, suite: Path) -> None:
     assert "not measured: gap_closed: no --model is named base\n" in done.output
     again = CliRunner().invoke(cli, [*call, "--model", f"a={path}"])
     assert isinstance(again.exception, InputError)
+    # Said before hours of judging or embedding, not after.
+    again = CliRunner().invoke(cli, [*call, "--model", f"a={tmp_path / 'none.jsonl'}"])
+    assert "--overwrite replaces it" in str(again.exception)
     for wrong in ("nothing", "=x", "a="):
         with pytest.raises(InputError, match="write NAME="):
             parse_models((wrong,))
@@ -261,7 +318,7 @@ def test_a_bad_suite_is_named(tmp_path: Path, text: str, message: str) -> None:
 def test_a_judge_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be imported"):
         load_judge("olmo_anchor.study.judge:nobody")
-    with pytest.raises(InputError, match="cannot be imported"):
+    with pytest.raises(InputError, match=r"cannot be imported.*PYTHONPATH"):
         load_judge("no.such.module:judge")
 
 
