@@ -31,7 +31,7 @@ from olmo_anchor.chat import TrainTurns
 from olmo_anchor.corpus.adopt_check import MaskFacts, explain, scan_mask
 from olmo_anchor.corpus.adopt_files import Found, choose_dtype, find_files
 from olmo_anchor.corpus.overlay_scan import BoundsDisagree, Scan, scan_part
-from olmo_anchor.corpus.tokens import Part, sampled_sha256
+from olmo_anchor.corpus.token_files import Part, sampled_sha256
 from olmo_anchor.errors import InputError
 from olmo_anchor.manifest import (
     FileRecord,

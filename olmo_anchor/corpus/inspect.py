@@ -12,7 +12,8 @@ import numpy as np
 from olmo_anchor.corpus.inspect_view import DocumentView, spell
 from olmo_anchor.corpus.materialise import default_policy
 from olmo_anchor.corpus.overlay_files import OverlayDir, interleave
-from olmo_anchor.corpus.tokens import TokensDir, read_bounds
+from olmo_anchor.corpus.token_files import read_bounds
+from olmo_anchor.corpus.tokens import TokensDir
 from olmo_anchor.errors import InputError
 from olmo_anchor.manifest import atomic_write
 from olmo_anchor.policy import VALUE_ONLY_FRACTION, MaskPolicy, policy_mask, value_only_tokens

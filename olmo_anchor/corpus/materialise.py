@@ -19,7 +19,8 @@ import numpy as np
 from olmo_anchor.corpus.overlay_files import OverlayDir, interleave
 from olmo_anchor.corpus.part_journal import PartJournal
 from olmo_anchor.corpus.parts import PartWriter
-from olmo_anchor.corpus.tokens import Part, TokensDir
+from olmo_anchor.corpus.token_files import Part
+from olmo_anchor.corpus.tokens import TokensDir
 from olmo_anchor.errors import InputError
 from olmo_anchor.manifest import MANIFEST, Manifest, prepare_output, read_manifest
 from olmo_anchor.policy import VALUE_ONLY_FRACTION, MaskPolicy, policy_mask

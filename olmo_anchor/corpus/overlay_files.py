@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from olmo_anchor.corpus.tokens import Block, Part, TokensDir, sampled_sha256
+from olmo_anchor.corpus.token_files import Block, Part, sampled_sha256
+from olmo_anchor.corpus.tokens import TokensDir
 from olmo_anchor.errors import InputError
 from olmo_anchor.manifest import Manifest, read_manifest, sha256_file
 from olmo_anchor.spans import ControlIds

@@ -19,7 +19,7 @@ from olmo_anchor.corpus.overlay_records import (
     RecordReader,
 )
 from olmo_anchor.corpus.overlay_scan import scan_part
-from olmo_anchor.corpus.tokens import Block, Part, sampled_sha256
+from olmo_anchor.corpus.token_files import Block, Part, sampled_sha256
 from olmo_anchor.journal import Rejects
 from olmo_anchor.manifest import atomic_write, file_record
 from olmo_anchor.progress import Advance

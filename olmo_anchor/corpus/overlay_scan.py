@@ -10,7 +10,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from olmo_anchor.corpus.tokens import Part, read_bounds
+from olmo_anchor.corpus.token_files import Part, read_bounds
 from olmo_anchor.errors import InputError
 from olmo_anchor.progress import Advance
 from olmo_anchor.spans import ControlIds

@@ -21,7 +21,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from olmo_anchor.corpus.tokens import sampled_record
+from olmo_anchor.corpus.token_files import sampled_record
 
 __all__ = ["PART_PATTERNS", "PartWriter", "smallest_uint"]
 

@@ -15,7 +15,7 @@ from typing import Any
 from olmo_anchor.corpus.encode import Encoded, Rejected
 from olmo_anchor.corpus.part_journal import PartJournal
 from olmo_anchor.corpus.parts import PART_PATTERNS
-from olmo_anchor.corpus.tokens import read_bounds
+from olmo_anchor.corpus.token_files import read_bounds
 
 __all__ = ["PART_FILES", "State", "refuse_duplicate", "resume", "seen_ids"]
 

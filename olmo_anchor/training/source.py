@@ -29,7 +29,8 @@ from olmo_core.data.composable import DocumentSource, DocumentSourceConfig, Toke
 from olmo_core.io import is_url
 
 from olmo_anchor.corpus.overlay_files import OverlayDir, OverlayPart
-from olmo_anchor.corpus.tokens import Part, TokensDir
+from olmo_anchor.corpus.token_files import Part
+from olmo_anchor.corpus.tokens import TokensDir
 from olmo_anchor.errors import InputError, WorkFailed
 from olmo_anchor.journal import default_share
 from olmo_anchor.manifest import sha256_file

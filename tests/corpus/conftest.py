@@ -12,7 +12,7 @@ import numpy as np
 import orjson
 import pytest
 
-from olmo_anchor.corpus.tokens import sampled_record
+from olmo_anchor.corpus.token_files import sampled_record
 from olmo_anchor.manifest import Manifest, file_record
 from olmo_anchor.tokenizer import AnchorTokenizer
 

@@ -16,7 +16,8 @@ from click.testing import CliRunner, Result
 
 from olmo_anchor.cli import cli
 from olmo_anchor.corpus.adopt import AdoptConfig, summary
-from olmo_anchor.corpus.tokens import TokensDir, sampled_sha256
+from olmo_anchor.corpus.token_files import sampled_sha256
+from olmo_anchor.corpus.tokens import TokensDir
 from olmo_anchor.errors import InputError
 from olmo_anchor.manifest import Manifest, sha256_file
 from olmo_anchor.tokenizer import AnchorTokenizer

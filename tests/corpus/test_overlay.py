@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from olmo_anchor.annotation import Annotation
 from olmo_anchor.corpus.overlay import OverlayConfig
 from olmo_anchor.corpus.overlay_files import OverlayDir, interleave
-from olmo_anchor.corpus.tokens import TokensDir, sampled_sha256
+from olmo_anchor.corpus.token_files import sampled_sha256
+from olmo_anchor.corpus.tokens import TokensDir
 from olmo_anchor.errors import InputError, WorkFailed
 from olmo_anchor.manifest import Manifest
 from olmo_anchor.spans import DELIMITER, TEXT, roles

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from olmo_anchor.corpus.tokens import TokensDir, sampled_sha256
+from olmo_anchor.corpus.token_files import sampled_sha256
+from olmo_anchor.corpus.tokens import TokensDir
 from olmo_anchor.errors import InputError
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from olmo_anchor.corpus.tokens import sampled_sha256
+from olmo_anchor.corpus.token_files import sampled_sha256
 from olmo_anchor.manifest import Manifest, file_record
 from olmo_anchor.tokenizer import AnchorTokenizer
 
