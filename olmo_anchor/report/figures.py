@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING
 
-from olmo_anchor.report.load import ARM_NAMES, Summary
+from olmo_anchor.report.load import ARM_NAMES, Summary, alike, maximum
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,8 +25,9 @@ _INK = "#7a7f87"
 def diversity_figure(summaries: list[Summary]) -> str | None:
     """The headline measure of each arm with its interval, one marker per run; dotted: the most.
 
-    None where no arm has it.
+    Of the first summary and those that have the same measure. None where no arm has it.
     """
+    summaries = alike(summaries)
     if not any(summary.diversity(arm) for summary in summaries for arm in summary.arms):
         return None
     from matplotlib.figure import Figure
@@ -52,9 +53,8 @@ def diversity_figure(summaries: list[Summary]) -> str | None:
                 lw=2,
                 color=COLOURS.get(arm, _OTHER),
             )
-    maximum = next((s.content.get("max_entropy_bits") for s in summaries), None)
-    if maximum:
-        axes.axvline(maximum, ls=":", color=_INK)
+    if most := maximum(summaries):
+        axes.axvline(most, ls=":", color=_INK)
     axes.set_xlim(left=0)
     axes.set_ylim(len(arms) - 0.5, -0.5)
     axes.set_yticks(range(len(arms)), [ARM_NAMES.get(arm, arm) for arm in arms])

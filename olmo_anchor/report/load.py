@@ -10,7 +10,15 @@ import orjson
 
 from olmo_anchor.errors import InputError
 
-__all__ = ["ARM_NAMES", "Headline", "Summary", "load_summaries", "mean"]
+__all__ = [
+    "ARM_NAMES",
+    "Headline",
+    "Summary",
+    "alike",
+    "load_summaries",
+    "maximum",
+    "mean",
+]
 
 ARM_NAMES = {
     "base_standard": "base, standard",
@@ -35,7 +43,7 @@ class Headline:
 class Summary:
     """One ``summary.json``.
 
-    :param name: of the folder, such as ``seed-0``.
+    :param name: of the folder, such as ``seed-0``; with those above it where two have one name.
     :param times: the stages of the run that made it, where they were kept.
     """
 
@@ -71,11 +79,24 @@ class Summary:
 
 
 def load_summaries(folders: list[Path]) -> list[Summary]:
-    """:raises InputError: when a folder has no whole ``summary.json``."""
-    return [_load(folder) for folder in folders]
+    """:raises InputError: when a folder has no whole ``summary.json``, or is given twice."""
+    paths = [folder.resolve() for folder in folders]
+    if twice := [folder for at, folder in enumerate(folders) if paths[at] in paths[:at]]:
+        raise InputError(f"{twice[0]}: is given twice, and would count twice")
+    return [_load(folder, name) for folder, name in zip(folders, _names(paths), strict=True)]
 
 
-def _load(folder: Path) -> Summary:
+def _names(paths: list[Path]) -> list[str]:
+    """The last parts of each path, as many as tell them apart."""
+    names: list[str] = []
+    for depth in range(1, max((len(path.parts) for path in paths), default=0) + 1):
+        names = ["/".join(path.parts[-depth:]) for path in paths]
+        if len(set(names)) == len(names):
+            break
+    return names
+
+
+def _load(folder: Path, name: str) -> Summary:
     path = folder / "summary.json"
     try:
         content = orjson.loads(path.read_bytes())
@@ -89,10 +110,19 @@ def _load(folder: Path) -> Summary:
         raise InputError(f"{path}: not a summary: it has no 'arms'")
     times = folder / "times.json"
     kept = orjson.loads(times.read_bytes()) if times.is_file() else None
-    return Summary(folder.resolve().name, folder, content, kept)
+    return Summary(name, folder, content, kept)
 
 
-def mean(values: list[float | None]) -> float | None:
-    """The mean of what is there; None of nothing."""
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if known else None
+def alike(summaries: list[Summary]) -> list[Summary]:
+    """Those with the headline measure of the first: no others can stand in one mean or figure."""
+    return [summary for summary in summaries if summary.headline == summaries[0].headline]
+
+
+def maximum(summaries: list[Summary]) -> float | None:
+    """The most that the headline measure can be, where it is known and one for all."""
+    found = {summary.content.get("max_entropy_bits") for summary in summaries}
+    return found.pop() if len(found) == 1 else None
+
+
+def mean(values: list[float]) -> float:
+    return sum(values) / len(values)

@@ -11,19 +11,24 @@ from rich.console import Console
 from olmo_anchor.errors import InputError
 from olmo_anchor.manifest import atomic_write
 from olmo_anchor.report.figures import diversity_figure, labels_figure
-from olmo_anchor.report.load import ARM_NAMES, Summary, load_summaries, mean
+from olmo_anchor.report.load import ARM_NAMES, Summary, alike, load_summaries, maximum, mean
 from olmo_anchor.report.table import closing_lines, columns, rows, terminal_table
 
 __all__ = ["write_report"]
+
+_TITLE = b"<title>olmo_anchor report</title>"
 
 
 def write_report(folders: list[Path], out: Path) -> None:
     """Write the page and print the table.
 
     :param folders: each with a ``summary.json``.
-    :raises InputError: when one has none, or matplotlib or jinja2 is not installed.
+    :raises InputError: when one has none, ``out`` is a file that is no such page, or matplotlib or
+        jinja2 is not installed.
     """
     summaries = load_summaries(folders)
+    if out.exists() and _TITLE not in out.read_bytes():
+        raise InputError(f"{out}: was not made by olmo-anchor report; name another file")
     with atomic_write(out) as file:
         file.write(render(summaries).encode())
     console = Console()
@@ -56,47 +61,54 @@ def render(summaries: list[Summary]) -> str:
         figures=figures,
         examples=_examples(summaries[0]),
         headline=summaries[0].headline,
+        maximum=maximum(alike(summaries)),
     )
 
 
-def _diversity(summaries: list[Summary], arm: str) -> float | None:
-    return mean([(summary.diversity(arm) or {}).get("value") for summary in summaries])
+def _values(summaries: list[Summary], arm: str) -> list[float]:
+    found = (summary.diversity(arm) for summary in alike(summaries))
+    return [measured["value"] for measured in found if measured]
 
 
-def _gap(summaries: list[Summary]) -> float | None:
-    return mean([(s.content.get("gap_closed") or {}).get("value") for s in summaries])
+def _gaps(summaries: list[Summary]) -> list[float]:
+    found = (summary.content.get("gap_closed") for summary in alike(summaries))
+    return [gap["value"] for gap in found if gap]
 
 
 def _verdict(summaries: list[Summary]) -> str:
-    base, sft, anchored = (
-        _diversity(summaries, arm) for arm in ("base_standard", "sft_standard", "sft_anchored")
-    )
-    if base is None or sft is None or anchored is None:
+    arms = ("base_standard", "sft_standard", "sft_anchored")
+    # Each mean over the same runs: those that have all three.
+    runs = [run for run in alike(summaries) if all(map(run.diversity, arms))]
+    if not runs:
         return "No arm has been compared with its twin: the table says what was measured."
-    over = f", mean of {len(summaries)} runs" if len(summaries) > 1 else ""
-    headline = summaries[0].headline
+    base, sft, anchored = (mean(_values(runs, arm)) for arm in arms)
+    over = f", mean of {len(runs)} runs" if len(runs) > 1 else ""
+    headline = runs[0].headline
     unit = f" {headline.unit} of" if headline.unit else " of"
     sentence = (
         f"The base model's answers have {base:.2f}{unit} {headline.title}; standard SFT leaves "
         f"{sft:.2f}, anchored SFT {anchored:.2f}{over}."
     )
-    gap = _gap(summaries)
-    if gap is not None:
-        sentence += f" Anchoring closes {gap:.0%} of the gap."
+    if gaps := _gaps(runs):
+        sentence += f" Anchoring closes {mean(gaps):.0%} of the gap{_of(len(gaps), len(runs))}."
     return sentence
+
+
+def _of(count: int, runs: int) -> str:
+    """Nothing where a number is over all runs."""
+    return "" if count == runs else f" ({count} run{'s' * (count > 1)})"
 
 
 def _tiles(summaries: list[Summary]) -> list[tuple[str, str, str]]:
     """Arm (for its colour), number and caption."""
     tiles = []
-    unit = summaries[0].headline.unit
-    for arm, caption in ARM_NAMES.items():
-        value = _diversity(summaries, arm)
-        if value is not None:
-            tiles.append((arm, f"{value:.2f}", f"{unit} · {caption}" if unit else caption))
-    gap = _gap(summaries)
-    if gap is not None:
-        tiles.append(("gap", f"{gap:.0%}", "of the gap closed"))
+    unit, runs = summaries[0].headline.unit, len(alike(summaries))
+    for arm, title in ARM_NAMES.items():
+        if values := _values(summaries, arm):
+            caption = f"{unit} · {title}" if unit else title
+            tiles.append((arm, f"{mean(values):.2f}", caption + _of(len(values), runs)))
+    if gaps := _gaps(summaries):
+        tiles.append(("gap", f"{mean(gaps):.0%}", "of the gap closed" + _of(len(gaps), runs)))
     return tiles
 
 

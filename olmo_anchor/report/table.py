@@ -98,7 +98,7 @@ _COLUMNS = (
     ),
     Column(
         "unclosed",
-        "share of annotations that were never closed: no answer",
+        "share of answers that are none, as their annotation was never closed",
         _share("unclosed"),
         page_only=True,
     ),
@@ -117,7 +117,18 @@ class Row:
 def columns(summaries: list[Summary]) -> list[Column]:
     """Those for which at least one arm has a number."""
     arms = [arm for summary in summaries for arm in summary.arms.values()]
-    return [column for column in _COLUMNS if any(column.cell(arm) for arm in arms)]
+    kinds = dict.fromkeys(kind for arm in arms for kind in arm.get("request_followed") or {})
+    named = {column.name for column in _COLUMNS}
+    others = [
+        Column(
+            name,
+            f"share of answers about what the request names, requests of kind {kind}",
+            _share("request_followed", kind),
+        )
+        for kind in kinds
+        if (name := f"request followed, {kind}") not in named
+    ]
+    return [column for column in (*_COLUMNS, *others) if any(map(column.cell, arms))]
 
 
 def rows(summaries: list[Summary]) -> list[Row]:
@@ -139,10 +150,15 @@ def closing_lines(summary: Summary) -> list[tuple[str, str]]:
     """What belongs to a run as a whole: name and value."""
     content = summary.content
     lines = []
-    for key, title in (
-        ("gap_closed", "share of the gap closed"),
-        ("gap_closed_from_base_annotated", "the same against the annotated base"),
-    ):
+    titles = {
+        "gap_closed": "share of the gap closed",
+        "gap_closed_from_base_annotated": "the same against the annotated base",
+    }
+    for key in content:
+        if key.startswith("gap_closed_from_"):
+            base = key.removeprefix("gap_closed_from_")
+            titles.setdefault(key, f"share of the gap closed, from {base}")
+    for key, title in titles.items():
         if gap := content.get(key):
             value = f"{gap['value']:.0%} [{gap['low']:.0%}, {gap['high']:.0%}]"
             lines.append((title, value))

@@ -11,9 +11,11 @@ from typing import Any
 import orjson
 import pytest
 
+from olmo_anchor.errors import InputError
+from olmo_anchor.report.figures import diversity_figure
 from olmo_anchor.report.load import load_summaries
 from olmo_anchor.report.page import render
-from olmo_anchor.report.table import columns, rows
+from olmo_anchor.report.table import closing_lines, columns, rows
 
 
 def an_arm(value: float, **more: Any) -> dict[str, Any]:
@@ -28,7 +30,7 @@ def an_arm(value: float, **more: Any) -> dict[str, Any]:
     }
 
 
-def write_summary(folder: Path, shift: float = 0.0) -> Path:
+def write_summary(folder: Path, shift: float = 0.0, gap: float = 0.909) -> Path:
     example = {
         "prompt": "Tell a story.",
         "response": "Once <b>upon</b> a time.",
@@ -49,7 +51,7 @@ def write_summary(folder: Path, shift: float = 0.0) -> Path:
         "max_entropy_bits": 5.585,
         "sft_topics": ["gardens"],
         "arms": arms,
-        "gap_closed": {"value": 0.909, "low": 0.87, "high": 0.95},
+        "gap_closed": {"value": gap, "low": gap - 0.04, "high": gap + 0.04},
         "prior_kl_bits": 0.0214,
         "versions": {"torch": "2.x"},
     }
@@ -106,6 +108,83 @@ def test_runs_are_listed_and_the_verdict_is_their_mean(tmp_path: Path) -> None:
     assert "anchored SFT 5.30, mean of 2 runs" in "".join(Page(render(summaries)).text)
 
 
+def test_runs_whose_folders_have_one_name_stay_apart(tmp_path: Path) -> None:
+    for run, shift in (("a", 0.0), ("b", 0.1)):
+        (tmp_path / run).mkdir()
+        write_summary(tmp_path / run / "evaluation", shift, gap=0.9 + shift)
+    summaries = load_summaries([tmp_path / "a" / "evaluation", tmp_path / "b" / "evaluation"])
+    assert [summary.name for summary in summaries] == ["a/evaluation", "b/evaluation"]
+    assert len(rows(summaries)) == 6
+    text = " ".join("".join(Page(render(summaries)).text).split())
+    assert text.count("5.25 [5.14, 5.36]") == text.count("5.35 [5.24, 5.46]") == 1
+    assert text.count("90% [") == text.count("100% [") == 1
+
+
+def test_one_run_given_twice_counts_once(tmp_path: Path) -> None:
+    folder = write_summary(tmp_path / "seed-0")
+    with pytest.raises(InputError, match="seed-0: is given twice"):
+        load_summaries([folder, tmp_path / "x" / ".." / "seed-0"])
+
+
+def test_the_verdict_is_over_the_runs_that_have_all_it_speaks_of(tmp_path: Path) -> None:
+    folders = [write_summary(tmp_path / f"seed-{seed}", seed / 10) for seed in (0, 1, 2)]
+    content = orjson.loads((folders[2] / "summary.json").read_bytes())
+    content["arms"]["sft_standard"]["topic_entropy_bits"]["value"] = None
+    content["gap_closed"] = None
+    (folders[2] / "summary.json").write_bytes(orjson.dumps(content))
+    text = " ".join("".join(Page(render(load_summaries(folders))).text).split())
+    assert "anchored SFT 5.30, mean of 2 runs. Anchoring closes 91% of the gap." in text
+    content["arms"]["sft_standard"]["topic_entropy_bits"]["value"] = 2.75
+    (folders[2] / "summary.json").write_bytes(orjson.dumps(content))
+    text = " ".join("".join(Page(render(load_summaries(folders))).text).split())
+    assert "anchored SFT 5.35, mean of 3 runs. Anchoring closes 91% of the gap (2 runs)." in text
+
+
+def test_measures_of_different_kinds_are_never_averaged(tmp_path: Path) -> None:
+    first = write_summary(tmp_path / "stories")
+    other = tmp_path / "texts"
+    other.mkdir()
+    measured = {"value": 0.5, "low": 0.4, "high": 0.6, "n": 20}
+    arms = {
+        name: {"embedding_dissimilarity": measured}
+        for name in ("base_standard", "sft_standard", "sft_anchored")
+    }
+    (other / "summary.json").write_bytes(orjson.dumps({"suite": "open_text", "arms": arms}))
+    summaries = load_summaries([first, other])
+    text = " ".join("".join(Page(render(summaries)).text).split())
+    assert "standard SFT leaves 2.75, anchored SFT 5.25." in text
+    assert "0.50 [0.40, 0.60]" in text
+    drawn = [diversity_figure(chosen) for chosen in (summaries, summaries[:1])]
+    assert drawn[0] == drawn[1]
+
+
+def test_a_maximum_that_is_not_known_is_not_drawn(tmp_path: Path) -> None:
+    folder = write_summary(tmp_path / "seed-0")
+    content = orjson.loads((folder / "summary.json").read_bytes())
+    content["max_entropy_bits"] = None
+    (folder / "summary.json").write_bytes(orjson.dumps(content))
+    assert "dotted line" not in render(load_summaries([folder]))
+
+
+def test_every_comparison_and_kind_of_a_suite_is_shown(tmp_path: Path) -> None:
+    arm = an_arm(2.0, request_followed={"rare": 0.25, "inside": 0.5})
+    content = {
+        "arms": {"mine": arm},
+        "gap_closed_from_other": {"value": 0.4, "low": 0.3, "high": 0.5},
+        "not_measured": {"gap_closed": "no --model is named base"},
+    }
+    (tmp_path / "summary.json").write_bytes(orjson.dumps(content))
+    summaries = load_summaries([tmp_path])
+    assert "request followed, rare" in [column.name for column in columns(summaries)]
+    assert "0.25" in rows(summaries)[0].cells
+    text = " ".join("".join(Page(render(summaries)).text).split())
+    assert closing_lines(summaries[0]) == [
+        ("share of the gap closed, from other", "40% [30%, 50%]")
+    ]
+    assert "40% [30%, 50%]" in text
+    assert "gap_closed: no --model is named base" in text
+
+
 def test_a_missing_answer_is_said_and_an_empty_figure_left_out(tmp_path: Path) -> None:
     examples = [
         {"prompt": "Tell a story.", "annotation": None, "response": response}
@@ -148,6 +227,20 @@ def test_the_command_prints_the_table_and_writes_the_page(tmp_path: Path) -> Non
     assert "SFT, anchored" in done.stdout
     assert "5.25 [5.14," in done.stdout
     assert (tmp_path / "report.html").read_text().startswith("<!doctype html>")
+
+
+def test_a_page_replaces_only_a_page(tmp_path: Path) -> None:
+    folder = write_summary(tmp_path / "seed-3")
+    notes = tmp_path / "notes.html"
+    notes.write_text("<!doctype html><title>mine</title>")
+    for theirs in (folder / "summary.json", notes):
+        before = theirs.read_bytes()
+        done = report(folder, "--out", theirs)
+        assert (done.returncode, theirs.read_bytes()) == (2, before)
+        assert f"{theirs}: was not made by olmo-anchor report" in done.stderr
+    page = tmp_path / "report.html"
+    assert report(folder, "--out", page).returncode == 0
+    assert report(folder, "--out", page).returncode == 0
 
 
 @pytest.mark.parametrize(
