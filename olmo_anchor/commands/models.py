@@ -45,6 +45,10 @@ def export(**options: Any) -> None:
         f"{options['out']}: {counts['vocab_size']} tokens, sequences of up to "
         f"{counts['max_length']}; same logits as the checkpoint"
     )
+    click.echo(
+        f"next: olmo-anchor generate {options['out']} --prompts PROMPTS.jsonl "
+        "--out GENERATIONS.jsonl"
+    )
 
 
 @click.command()

@@ -19,6 +19,7 @@ import orjson
 from olmo_anchor.chat import chat_template
 from olmo_anchor.errors import InputError, WorkFailed
 from olmo_anchor.manifest import MANIFEST, Manifest, file_record, prepare_output, write_json
+from olmo_anchor.progress import console
 from olmo_anchor.tokenizer import AnchorTokenizer
 
 __all__ = ["LOGITS_TOLERANCE", "ExportConfig"]
@@ -54,9 +55,10 @@ class ExportConfig:
         began = time.monotonic()
         # It tells of every optional dependency that is not installed.
         logging.getLogger("olmo_core").setLevel(logging.ERROR)
-        from olmo_anchor.training.save_folder import find_checkpoint
+        from olmo_anchor.training.save_folder import find_checkpoint, standing
 
         checkpoint = find_checkpoint(self.checkpoint)
+        stands = standing(checkpoint)
         config = _read_config(checkpoint)
         tokenizer = self._tokenizer(checkpoint)
         if tokenizer.vocab_size > config["model"]["vocab_size"]:
@@ -65,6 +67,8 @@ class ExportConfig:
                 f"{tokenizer.source} {tokenizer.vocab_size} tokens; give the right --tokenizer"
             )
         max_length = self.max_length or int(config["train_module"]["max_sequence_length"])
+        if stands.note:
+            console.print(stands.note, highlight=False, markup=False, soft_wrap=True)
         prepare_output(self.out, overwrite=self.overwrite, inputs=(checkpoint,))
         _convert(checkpoint, self.out, config["model"], tokenizer, max_length)
         _write_tokenizer(self.out, tokenizer, max_length)
@@ -82,6 +86,9 @@ class ExportConfig:
             ],
             extra={
                 "checkpoint": str(checkpoint),
+                "step": stands.step,
+                "steps": stands.steps,
+                "finished": stands.finished,
                 "tokenizer_hash": tokenizer.hash,
                 "logits_tolerance": LOGITS_TOLERANCE,
             },

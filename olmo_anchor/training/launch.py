@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import rich
@@ -21,7 +22,7 @@ from olmo_anchor.training.checks import check_experiment
 from olmo_anchor.training.instances import PaddedInstanceSource
 from olmo_anchor.training.recipes import AnchoredExperimentConfig, Inputs
 from olmo_anchor.training.run import train
-from olmo_anchor.training.save_folder import differences, find_checkpoint
+from olmo_anchor.training.save_folder import differences, find_checkpoint, standing
 
 if TYPE_CHECKING:
     from olmo_anchor.tokenizer import AnchorTokenizer
@@ -50,6 +51,10 @@ def main(build: Build, description: str | None = None) -> None:
     try:
         inputs, dry_run, overrides = _parse(description)
         config = _override(build(inputs), overrides)
+        if config.load_path is not None:
+            note = standing(find_checkpoint(Path(config.load_path))).note
+            if note is not None and os.environ.get("RANK", "0") == "0":
+                print(note, file=sys.stderr)
         if dry_run:
             _print_plan(config, inputs.anchor_tokenizer)
         else:

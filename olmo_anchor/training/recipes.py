@@ -53,6 +53,7 @@ __all__ = [
     "AnchoredExperimentConfig",
     "Inputs",
     "adamw",
+    "data_parallel",
     "experiment",
     "lay_in_annotations",
     "olmo2_like",
@@ -236,7 +237,8 @@ def experiment(
             optim=optim,
             scheduler=scheduler,
             max_grad_norm=1.0,
-            dp_config=_data_parallel(),
+            # OLMo-core refuses one outside of a process group.
+            dp_config=data_parallel() if "WORLD_SIZE" in os.environ else None,
         ),
         trainer=TrainerConfig(
             save_folder=str(save_folder),
@@ -280,10 +282,8 @@ def _world_size() -> int:
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
-def _data_parallel() -> TransformerDataParallelConfig | None:
-    # OLMo-core refuses one outside of a process group.
-    if "WORLD_SIZE" not in os.environ:
-        return None
+def data_parallel() -> TransformerDataParallelConfig:
+    """How recipes spread a batch over processes."""
     return TransformerDataParallelConfig(name=DataParallelType.hsdp)
 
 

@@ -25,7 +25,7 @@ from olmo_anchor.training.callbacks import AnchorStateCallback
 from olmo_anchor.training.checks import check_experiment
 from olmo_anchor.training.embeddings import start_embeddings
 from olmo_anchor.training.recipes import AnchoredExperimentConfig
-from olmo_anchor.training.save_folder import find_checkpoint, is_finished, write_manifest
+from olmo_anchor.training.save_folder import find_checkpoint, finished_run, write_manifest
 
 if TYPE_CHECKING:
     from olmo_anchor.tokenizer import AnchorTokenizer
@@ -43,9 +43,12 @@ def train(config: AnchoredExperimentConfig, tokenizer: AnchorTokenizer | None) -
     folder = Path(config.trainer.save_folder)
     # Taken now: the trainer fills fields of the callbacks in, which are the config's own.
     resolved = config.as_config_dict()
-    if is_finished(folder, config, resolved):
+    finished = finished_run(folder, config, resolved)
+    if finished is not None:
         if os.environ.get("RANK", "0") == "0":
-            print(f"{folder}: finished already")
+            processes = finished.extra["processes"]
+            print(f"{folder}: finished already, by {processes} process{'es' * (processes > 1)}")
+            _say_next(folder)
         return
     assert tokenizer is not None
     check_experiment(config, tokenizer)
@@ -71,9 +74,15 @@ def train(config: AnchoredExperimentConfig, tokenizer: AnchorTokenizer | None) -
         if get_rank() == 0:
             seconds = time.monotonic() - began
             write_manifest(folder, config, resolved, trainer, dataset, seconds)
+            print(f"{folder}: finished, {trainer.global_step:,} steps")
+            _say_next(folder)
         barrier()
     finally:
         teardown_training_environment()  # type: ignore[no-untyped-call]
+
+
+def _say_next(folder: Path) -> None:
+    print(f"next: olmo-anchor export {folder} {folder / 'hf'}")
 
 
 def _backend() -> str | None:

@@ -14,20 +14,22 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import orjson
+import torch
 from olmo_core.data.composable import InstanceSource
+from olmo_core.distributed.utils import get_world_size
 from olmo_core.train import Checkpointer, Trainer
 
 from olmo_anchor.errors import InputError
 from olmo_anchor.manifest import MANIFEST, Manifest, file_record, read_manifest
 from olmo_anchor.training.instances import PaddedInstanceSource
-from olmo_anchor.training.recipes import AnchoredExperimentConfig
+from olmo_anchor.training.recipes import AnchoredExperimentConfig, data_parallel
 
-__all__ = ["differences", "find_checkpoint", "is_finished", "write_manifest"]
+__all__ = ["differences", "find_checkpoint", "finished_run", "standing", "write_manifest"]
 
 
 def find_checkpoint(path: Path) -> Path:
@@ -47,11 +49,47 @@ def find_checkpoint(path: Path) -> Path:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How far a run was at a checkpoint.
+
+    :param steps: of the whole run; None where the checkpoint does not tell, as ``step``.
+    :param finished: it is the last checkpoint of a finished run.
+    :param note: one line about a checkpoint of which this is not so.
+    """
+
+    step: int | None
+    steps: int | None
+    finished: bool
+    note: str | None
+
+
+def standing(checkpoint: Path) -> Standing:
+    """Where a ``stepN`` folder stands in its run. Of other trainers' runs nothing is noted."""
+    run, state = checkpoint.parent, {}
+    if (checkpoint / "train" / "rank0.pt").is_file():
+        # The trainer's own state, as the trainer loads it.
+        state = torch.load(
+            checkpoint / "train" / "rank0.pt", map_location="cpu", weights_only=False
+        )
+    step, steps = state.get("global_step"), state.get("max_steps")
+    if not (run / "tokenizer").is_dir():
+        return Standing(step, steps, False, None)
+    at, note = f"step {step} of {steps}" if step and steps else checkpoint.name, None
+    last = read_manifest(run, "run").extra["checkpoint"] if (run / MANIFEST).exists() else None
+    if last is None:
+        note = f"note: {run}: the run is unfinished: {at} is taken"
+    elif last != checkpoint.name:
+        note = f"note: {run}: {at}, not its last, is taken"
+    return Standing(step, steps, note is None, note)
+
+
 _PLACES = {"save_folder", "work_dir", "tokens", "overlay", "load_path", "inputs"}
 
 
 def _facts(resolved: dict[str, Any]) -> dict[str, Any]:
-    """The config without the places where things lie: moving a folder makes no other run."""
+    """The config without the places where things lie, and without how a batch is spread over
+    processes: moving a folder, or running it with more processes, makes no other run."""
 
     def strip(value: Any) -> Any:
         if isinstance(value, Mapping):
@@ -59,12 +97,22 @@ def _facts(resolved: dict[str, Any]) -> dict[str, Any]:
         return [strip(item) for item in value] if isinstance(value, list | tuple) else value
 
     facts: dict[str, Any] = orjson.loads(orjson.dumps(strip(resolved)))
+    module = facts["train_module"]
+    del module["rank_microbatch_size"]
+    if module.get("dp_config") == data_parallel().as_config_dict():
+        del module["dp_config"]
     return facts
 
 
-def is_finished(folder: Path, config: AnchoredExperimentConfig, resolved: dict[str, Any]) -> bool:
+def finished_run(
+    folder: Path, config: AnchoredExperimentConfig, resolved: dict[str, Any]
+) -> Manifest | None:
+    """The manifest of the run in ``folder``, where it is finished and of this config.
+
+    :raises InputError: when it is a finished run of another config, data or checkpoint.
+    """
     if not (folder / MANIFEST).exists():
-        return False
+        return None
     finished = read_manifest(folder, "run")
     changed = differences(finished.extra["config"], _facts(resolved))
     inputs = [record["sha256"] for record in finished.inputs]
@@ -75,7 +123,7 @@ def is_finished(folder: Path, config: AnchoredExperimentConfig, resolved: dict[s
             f"{folder}: holds a finished run that differs in {', '.join(changed[:5])}; name "
             "another --save-folder, or delete this one"
         )
-    return True
+    return finished
 
 
 def differences(one: Any, other: Any, path: str = "") -> list[str]:
@@ -93,7 +141,9 @@ def _inputs(config: AnchoredExperimentConfig) -> list[dict[str, Any]]:
     manifests = [Path(path) / MANIFEST for path in config.inputs]
     if config.load_path is not None:
         checkpoint = find_checkpoint(Path(config.load_path))
-        manifests += [p for p in (checkpoint.parent / MANIFEST,) if p.exists()]
+        # The checkpoint's index tells it from the others of its run.
+        files = (checkpoint.parent / MANIFEST, checkpoint / "model_and_optim" / ".metadata")
+        manifests += [path for path in files if path.exists()]
     return [file_record(path) for path in manifests]
 
 
@@ -121,6 +171,10 @@ def write_manifest(
         counts=counts,
         outputs=[file_record(path, folder) for path in sorted(final.rglob("*")) if path.is_file()],
         seed=config.init_seed,
-        extra={"config": _facts(resolved), "checkpoint": final.name},
+        extra={
+            "config": _facts(resolved),
+            "checkpoint": final.name,
+            "processes": get_world_size(),
+        },
         seconds=round(seconds, 3),
     ).write(folder)

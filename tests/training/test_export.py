@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,7 @@ from olmo_core.nn.transformer import Transformer
 
 from olmo_anchor.chat import encode_conversation
 from olmo_anchor.errors import InputError, WorkFailed
-from olmo_anchor.manifest import read_manifest
+from olmo_anchor.manifest import Manifest, read_manifest
 from olmo_anchor.tokenizer import AnchorTokenizer
 from olmo_anchor.training.export import ExportConfig
 from olmo_anchor.training.recipes import olmo2_like
@@ -36,7 +37,7 @@ def run(tiny: AnchorTokenizer, tmp_path_factory: pytest.TempPathFactory) -> Path
     step = folder / "step3"
     save_model_and_optim_state(step / "model_and_optim", model)
     (step / "train").mkdir()
-    torch.save({}, step / "train" / "rank0.pt")
+    torch.save({"global_step": 3, "max_steps": 9}, step / "train" / "rank0.pt")
     (step / ".metadata.json").write_text("{}")
     config = {"model": MODEL.as_config_dict(), "train_module": {"max_sequence_length": 64}}
     (step / "config.json").write_text(json.dumps(config))
@@ -99,6 +100,28 @@ def test_generation_config_samples_plainly_and_stops_at_the_end(
     assert read_manifest(exported, "model").counts["max_length"] == 64
 
 
+@pytest.mark.parametrize(
+    ("last", "said"),
+    [(None, "unfinished: step 3 of 9"), ("step9", "step 3 of 9, not its last"), ("step3", None)],
+)
+def test_how_far_the_run_was_is_said_and_kept(
+    last: str | None,
+    said: str | None,
+    run: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    copied = shutil.copytree(run, tmp_path / "run")
+    if last is not None:
+        Manifest("run", [], {}, {}, [], extra={"checkpoint": last}).write(copied)
+    ExportConfig(checkpoint=copied, out=tmp_path / "hf").run()
+    noted = capsys.readouterr().err
+    assert noted.count("note:") == int(said is not None)
+    assert (said or "") in noted
+    extra = read_manifest(tmp_path / "hf", "model").extra
+    assert (extra["step"], extra["steps"], extra["finished"]) == (3, 9, said is None)
+
+
 def test_a_converter_that_changes_logits_fails_the_export(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -134,6 +157,7 @@ def test_the_command(run: Path, tmp_path: Path) -> None:
     done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "same logits as the checkpoint" in done.stdout
+    assert "next: olmo-anchor generate hf --prompts" in done.stdout
     again = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)
     assert again.returncode == 2
     assert "Traceback" not in again.stderr

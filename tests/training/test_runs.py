@@ -65,10 +65,14 @@ def test_stopped_and_resumed_gives_the_same_losses(
     base: Path, prose: Corpus, tmp_path: Path
 ) -> None:
     folder = tmp_path / "run"
-    assert launch("story_base_annotated", prose, folder, STOP).returncode == 0
+    stopped = launch("story_base_annotated", prose, folder, STOP)
+    assert stopped.returncode == 0
+    assert "next:" not in stopped.stdout
     assert not (folder / "manifest.json").exists()
     assert max(losses(folder)) == 7
-    assert launch("story_base_annotated", prose, folder).returncode == 0
+    done = launch("story_base_annotated", prose, folder)
+    assert done.returncode == 0
+    assert f"next: olmo-anchor export {folder} {folder}/hf" in done.stdout
     assert losses(folder) == losses(base)
     steps = len(losses(base))
     assert steps > 12
@@ -109,17 +113,31 @@ def test_two_ranks_with_sharded_parameters_resume_too(prose: Corpus, tmp_path: P
     assert launch("story_base_annotated", prose, halves, processes=2).returncode == 0
     assert losses(halves) == losses(whole)
     assert len(losses(whole)) > 12
+    # How many processes ran it makes no other run of it.
+    alone = launch("story_base_annotated", prose, whole)
+    assert (alone.returncode, alone.stdout.count("finished already, by 2 processes")) == (0, 1)
 
 
 def test_sft_begins_with_the_weights_of_a_run_alone(
     base: Path, chat: Corpus, prose: Corpus, tmp_path: Path
 ) -> None:
+    first = min(base.glob("step*"), key=lambda path: int(path.name[4:]))
+    another = ("--load-path", str(first), "--trainer.max_duration.value=4")
     overrides = ("--load-path", str(base), "--trainer.max_duration.value=4")
     loaded = launch("story_sft_anchored", chat, tmp_path / "a", *overrides)
     assert loaded.returncode == 0, loaded.stderr
     fresh = launch("story_sft_anchored", chat, tmp_path / "b", overrides[-1])
     assert fresh.returncode == 0, fresh.stderr
     assert losses(tmp_path / "a")[1] < losses(tmp_path / "b")[1] - 1
+    assert "note:" not in loaded.stderr
+    # Another checkpoint of the same run makes another run, and is said to be no finished one.
+    earlier = launch("story_sft_anchored", chat, tmp_path / "a", *another)
+    assert earlier.returncode == 2
+    assert "the checkpoint it started from" in earlier.stderr
+    other = launch("story_sft_anchored", chat, tmp_path / "d", *another)
+    assert other.returncode == 0
+    assert other.stderr.count("note:") == 1
+    assert "of 25, not its last" in other.stderr
     missing = launch("story_sft_anchored", chat, tmp_path / "c", "--load-path", str(prose.tokens))
     assert missing.returncode == 2
     assert "no checkpoint there" in missing.stderr
