@@ -47,6 +47,7 @@ class HFEngine(Engine):
         device: str | None = None,
     ) -> None:
         try:
+            from safetensors import SafetensorError
             from transformers import AutoModelForCausalLM
             from transformers.utils import logging
         except ImportError:
@@ -59,10 +60,20 @@ class HFEngine(Engine):
         # Its bar for the weights is noise beside ours.
         logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         try:
-            loaded: Any = AutoModelForCausalLM.from_pretrained(model, dtype=wanted)
-        except (OSError, ValueError, KeyError) as error:
+            load: Any = AutoModelForCausalLM.from_pretrained
+            loaded, found = load(
+                model, dtype=wanted, output_loading_info=True, ignore_mismatched_sizes=True
+            )
+        except (OSError, ValueError, KeyError, SafetensorError) as error:
             reason = str(error).splitlines()[0]
             raise InputError(f"{model}: transformers cannot load it: {reason}") from None
+        # transformers warns, and goes on with random numbers in their place.
+        wrong = sorted({*found["missing_keys"], *(key for key, *_ in found["mismatched_keys"])})
+        if wrong:
+            raise InputError(
+                f"{model}: its weights are not what config.json says: {len(wrong)} are missing or "
+                f"of another shape, such as {wrong[0]}; make it again with `olmo-anchor export`"
+            )
         self.model = loaded.to(self.device).eval()
         self.max_length = int(self.model.config.max_position_embeddings)
 

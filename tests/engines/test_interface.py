@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import json
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from tiny_models import save_random_model
 
 from olmo_anchor.engines import Sampling, derive_seed, open_engine
 from olmo_anchor.errors import InputError
+from olmo_anchor.tokenizer import AnchorTokenizer
 
 
 def test_a_seed_depends_on_every_part_and_stays_what_it_was() -> None:
@@ -43,6 +46,29 @@ def test_a_folder_that_transformers_cannot_load_is_one_clear_line(tmp_path: Path
     with pytest.raises(InputError, match="cannot load") as caught:
         open_engine("hf", tmp_path)
     assert "\n" not in str(caught.value)
+
+
+def test_weights_that_are_not_the_configs_are_refused(
+    tiny: AnchorTokenizer, tmp_path: Path
+) -> None:
+    model = save_random_model(tmp_path / "model", tiny)
+    weights, config = model / "model.safetensors", model / "config.json"
+    whole, described = weights.read_bytes(), json.loads(config.read_bytes())
+    for content in (whole[: len(whole) // 2], b""):
+        weights.write_bytes(content)
+        with pytest.raises(InputError, match="model: transformers cannot load it"):
+            open_engine("hf", model)
+    weights.write_bytes(whole)
+    # transformers would fill the gaps with random numbers, and warn.
+    for change, named in (
+        ({"num_hidden_layers": 3}, r"11 .* model\.layers\.2\."),
+        ({"vocab_size": tiny.vocab_size + 8}, r"2 .* (lm_head|model\.embed_tokens)\.weight"),
+    ):
+        config.write_text(json.dumps({**described, **change}))
+        with pytest.raises(InputError, match=f"weights are not what config.json says: {named}"):
+            open_engine("hf", model)
+    config.write_text(json.dumps(described))
+    assert open_engine("hf", model).max_length == 128
 
 
 @pytest.mark.skipif(find_spec("vllm") is not None, reason="vllm is installed here")
