@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -26,8 +26,8 @@ class AnchorCollator(DataCollator):
 
     :raises ValueError: for a policy that masks by role, when rows are padded on the left, or one
         begins inside an annotation instead of at a document.
-    :raises WorkFailed: when a batch has no trained token (the loss would be 0/0). Nothing is
-        unmasked to get out of it.
+    :raises WorkFailed: when a batch has no trained token (the loss would be 0/0), naming its
+        documents or, without ``locate``, its instances. Nothing is unmasked to get out of it.
     """
 
     control: ControlIds
@@ -36,6 +36,9 @@ class AnchorCollator(DataCollator):
     seed: int = 0
     emit_role_ids: bool = False
     """Add ``role_ids``, uint8 of the shape of ``input_ids``, for callbacks that look at roles."""
+    locate: Callable[[Sequence[int], str], str] | None = None
+    """Names the documents of instances, such as :meth:`PaddedInstanceSource.locate`. Batches tell
+    the index of an instance and the label of its source alone."""
 
     def __post_init__(self) -> None:
         self.policy = MaskPolicy(self.policy)
@@ -66,10 +69,13 @@ class AnchorCollator(DataCollator):
             role_ids=role_ids,
         )
         if not mask[:, 1:].any():
+            if self.locate is not None and "index" in batch:
+                where = self.locate(batch["index"].tolist(), f" --policy {self.policy}")
+            else:
+                where = _name(batch, range(len(mask)))
             raise WorkFailed(
-                f"policy {self.policy}: no token of a batch is trained, in "
-                f"{_name(batch, range(len(mask)))}. Look at them with `olmo-anchor inspect "
-                f"--policy {self.policy}`; a longer sequence_length may help"
+                f"policy {self.policy}: no token of a batch is trained, in {where}. A longer "
+                "sequence_length may help, where documents are cut before what is trained"
             )
         batch["label_mask"] = torch.from_numpy(mask)
         if self.emit_role_ids:

@@ -7,7 +7,7 @@ therefore read the conversations before it; here every document has a row of its
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
@@ -32,9 +32,11 @@ from olmo_core.distributed.utils import barrier
 
 from olmo_anchor.errors import InputError
 from olmo_anchor.manifest import atomic_write, write_json
+from olmo_anchor.training.source import InterleavedDocumentSource
 
 __all__ = ["PaddedCounts", "PaddedInstanceSource", "PaddedInstanceSourceConfig"]
 
+_NAMED = 8
 _SCAN_TOKENS = 1 << 20
 _WINDOW = 50
 """Groups whose documents are sorted by length together."""
@@ -137,6 +139,27 @@ class PaddedInstanceSource(InstanceSource):
         """What became of the documents, as it was found when the index was made."""
         return PaddedCounts(**orjson.loads(self._counts_path.read_bytes()))
 
+    def locate(self, indexes: Sequence[int], options: str = "") -> str:
+        """The documents of some instances, and how to look at them.
+
+        :param options: for ``olmo-anchor inspect``.
+        """
+        shown: dict[str, list[int]] = {}
+        pieces = []
+        for index in indexes[:_NAMED]:
+            source, document = self._document(int(self._index[index, 0]))
+            if isinstance(source, InterleavedDocumentSource):
+                command, number = source.look_up(document)
+                shown.setdefault(command, []).append(number)
+            else:
+                pieces.append(f"document {document} of {source.label}")
+        for command, numbers in shown.items():
+            names = ", ".join(map(str, numbers))
+            words = "".join(f" --doc {number}" for number in numbers)
+            pieces.append(f"documents {names} (see `{command}{options}{words}`)")
+        more = len(indexes) - _NAMED
+        return ", ".join(pieces) + (f" and {more} more" if more > 0 else "")
+
     @cached_property
     def fingerprint(self) -> str:
         facts = (self.sequence_length, self._max_tokens, self._order, self._refuse_long)
@@ -168,6 +191,14 @@ class PaddedInstanceSource(InstanceSource):
         ids = as_tensor(document["input_ids"])
         mask = document.get("label_mask")
         return ids, torch.ones(length, dtype=torch.bool) if mask is None else as_tensor(mask)
+
+    def _document(self, begin: int) -> tuple[DocumentSource, int]:
+        """The source of the document that begins there, and its number in it."""
+        number = int(np.searchsorted(self._ends, begin, side="right"))
+        source = self.sources[number]
+        begin -= int(self._ends[number]) - source.num_tokens
+        offsets = enumerate(source.get_document_offsets())
+        return source, next(k for k, (first, _) in offsets if first == begin)
 
     def _build_index(self) -> tuple[NDArray[np.int64], dict[str, int]]:
         starts = self._ends - [source.num_tokens for source in self.sources]

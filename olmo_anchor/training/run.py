@@ -24,6 +24,7 @@ from olmo_anchor.manifest import write_json
 from olmo_anchor.training.callbacks import AnchorStateCallback
 from olmo_anchor.training.checks import check_experiment
 from olmo_anchor.training.embeddings import start_embeddings
+from olmo_anchor.training.instances import PaddedInstanceSource
 from olmo_anchor.training.recipes import AnchoredExperimentConfig
 from olmo_anchor.training.save_folder import find_checkpoint, finished_run, write_manifest
 
@@ -99,11 +100,14 @@ def _assemble(
     train_module = config.train_module.build(model)
     assert config.data_loader.work_dir is not None
     dataset = config.dataset.build(config.data_loader.work_dir)
+    collator = config.collator.build(
+        pad_token_id=config.tokenizer.pad_token_id, vocab_size=config.model.vocab_size
+    )
+    if isinstance(dataset, PaddedInstanceSource):
+        collator.locate = dataset.locate
     data_loader = config.data_loader.build(
         dataset,
-        collator=config.collator.build(
-            pad_token_id=config.tokenizer.pad_token_id, vocab_size=config.model.vocab_size
-        ),
+        collator=collator,
         dp_process_group=train_module.dp_process_group,
     )
     trainer = config.trainer.build(train_module, data_loader)

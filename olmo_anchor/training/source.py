@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -173,6 +174,8 @@ class InterleavedDocumentSource(DocumentSource):
     ) -> None:
         super().__init__(work_dir=work_dir, label=label)
         self._part = part
+        self._folder = tokens.folder
+        self._documents_before = sum(other.documents for other in tokens.parts[: part.index])
         self._overlay_dir = overlay
         self._annotations = annotations and overlay is not None
         # The masks of a materialised folder hold the policy already, which can cut a run in two.
@@ -215,6 +218,15 @@ class InterleavedDocumentSource(DocumentSource):
         if self._overlay_dir is None or not self._final_only:
             return 0
         return self._overlay_dir.unannotated[self._part.index]
+
+    def look_up(self, document: int) -> tuple[str, int]:
+        """The command that shows this source's ``document``-th document, and the number that the
+        command knows it by with ``--doc``: counted over all parts of the folder."""
+        words = ["olmo-anchor", "inspect", str(self._folder)]
+        if self._annotations:
+            assert self._overlay_dir is not None
+            words += ["--overlay", str(self._overlay_dir.folder)]
+        return shlex.join(words), self._documents_before + document
 
     def children(self) -> Iterable[DocumentSource]:
         return []

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import multiprocessing
+import re
+import shlex
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 from olmo_core.data import TokenizerConfig
 from olmo_core.data.collator import PaddingDirection
 from olmo_core.data.composable import ComposableDataLoaderConfig, PackingInstanceSourceConfig
 
+from olmo_anchor.cli import cli
 from olmo_anchor.errors import WorkFailed
 from olmo_anchor.policy import MaskPolicy
 from olmo_anchor.spans import DELIMITER, KEY, TEXT, VALUE, ControlIds
@@ -112,6 +116,46 @@ def loader(
     ).build(
         dataset,
         collator=config.build(pad_token_id=tokenizer.pad_token_id, vocab_size=512),
+    )
+
+
+def test_a_batch_without_a_target_names_the_documents_and_how_to_look_at_them(
+    prose: Corpus, tmp_path: Path
+) -> None:
+    tokenizer = TokenizerConfig(
+        vocab_size=prose.tokenizer.vocab_size,
+        eos_token_id=prose.tokenizer.control.end_of_text,
+        pad_token_id=prose.tokenizer.pad_id,
+    )
+    source = InterleavedDocumentSourceConfig(
+        str(prose.tokens), str(prose.overlay), annotations=False
+    )
+    dataset = PaddedInstanceSourceConfig([source], 128, tokenizer).build(tmp_path)
+    config = AnchorCollatorConfig(MaskPolicy.annotation_only)
+    config.set_control(prose.tokenizer.control)
+    collate = config.build(pad_token_id=tokenizer.pad_token_id, vocab_size=512)
+    collate.locate = dataset.locate
+    data = ComposableDataLoaderConfig(
+        tokenizer=tokenizer,
+        global_batch_size=10 * 128,
+        seed=0,
+        work_dir=str(tmp_path),
+        num_threads=0,
+        shuffle=False,
+        display_source_visualization=False,
+    ).build(dataset, collator=collate)
+    data.reshuffle(1)
+    with pytest.raises(WorkFailed) as failed:
+        next(iter(data))
+    said = str(failed.value)
+    command = re.search(r"documents 0, 1, 2, 3, 4, 5, 6, 7 \(see `(.*)`\) and 2 more", said)
+    assert command is not None
+    shown = CliRunner().invoke(cli, shlex.split(command[1])[1:])
+    assert shown.exit_code == 0, shown.output
+    assert "document 7" in shown.output
+    # In the second file documents are counted on.
+    assert re.fullmatch(
+        r"documents 99, 107 \(see `.* --doc 99 --doc 107`\)", dataset.locate([99, 107])
     )
 
 
