@@ -93,10 +93,15 @@ def generate(**options: Any) -> None:
       {"id": "a", "prompt": "A story about pirates.", "prefill": "Once upon a time"}
       {"id": "b", "messages": [{"role": "user", "content": "Tell me a story."}]}
 
-    Writes one line per sample, annotation and response apart, to OUT; the manifest beside it is
-    written last. A sample is the same for the same seed, whatever is sampled beside it. Models that
-    annotate and models that do not get equally many tokens for a response, as long as the context
-    of the model holds prompt, annotation and response: those that ran out of it are counted.
+    Other fields of a prompt's record go into its samples: a suite of evaluate may want its `kind`.
+
+    Writes one line per sample, annotation and response apart, to OUT; beside it prompts that could
+    not be used (OUT's name with .rejected.jsonl) and, last, the manifest (.manifest.json): without
+    that OUT is unfinished, and --resume finishes it.
+
+    A sample is the same for the same seed, whatever is sampled beside it. Models that annotate and
+    models that do not get equally many tokens for a response, as long as the context of the model
+    holds prompt, annotation and response: those that ran out of it are counted.
 
     \b
       olmo-anchor generate runs/sft/hf --prompts prompts.jsonl --out runs/sft/generations.jsonl

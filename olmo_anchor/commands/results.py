@@ -36,9 +36,13 @@ __all__ = ["evaluate", "report"]
 def evaluate(models: tuple[str, ...], **options: Any) -> None:
     """Judge and score generations, and compare the models that made them.
 
-    Reads generations files as generate writes them. Writes scores.jsonl (labels of every response),
-    summary.json (per model: entropy with a 95 % interval, valid, style, annotation and request
-    followed; share of the gap closed; prior KL) and, last, manifest.json.
+    Reads generations files as generate writes them, finished ones, or made elsewhere in the same
+    form. Name each model as the suite does under `gap` and `prior`: a comparison whose models are
+    not all there is left out, and that is said. A suite of `kind: text` needs no names, no labels.
+
+    Writes scores.jsonl (labels of every response), summary.json (per model: entropy with a 95 %
+    interval, valid, style, annotation and request followed; share of the gap closed; prior KL) and,
+    last, manifest.json.
 
     \b
     Example:
@@ -60,7 +64,8 @@ def report(folders: tuple[Path, ...], out: Path) -> None:
     """Build one self-contained HTML page from summaries, and print its table.
 
     Reads DIR/summary.json of each DIR, as evaluate writes it. The page opens without a network:
-    verdict first, then table, figures, example answers side by side, provenance.
+    verdict first, then table, figures, example answers side by side, provenance. FILE may be an
+    earlier page, which it replaces, but no other file.
 
     \b
     Example:
