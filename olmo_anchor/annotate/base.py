@@ -23,6 +23,7 @@ class Chunk:
     :param text: decoded, without control tokens.
     :param context: how the document begins, at most some thousand characters: for what a short
         chunk alone does not tell, such as its language.
+    :param end: the position in the token file at which it ends, for progress.
     """
 
     part: int
@@ -31,6 +32,7 @@ class Chunk:
     chunk: int
     text: str
     context: str
+    end: int = 0
 
     def where(self) -> dict[str, Any]:
         """Its place, for a record about it."""
@@ -54,10 +56,12 @@ class Annotator(ABC):
 
     :cvar name: stands in every record.
     :cvar parallel: whether copies of it may work in processes of their own; it is pickled then.
+    :cvar batch_chars: how much text it is given at a time. What is done is kept after each batch.
     """
 
     name: str
     parallel: bool = False
+    batch_chars: int = 1 << 14
 
     @abstractmethod
     def annotate(self, chunks: Sequence[Chunk]) -> Sequence[Outcome]:

@@ -18,6 +18,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import accumulate, chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +45,6 @@ from olmo_anchor.progress import console, progress
 __all__ = ["ANNOTATORS", "AnnotateConfig", "preview", "summary"]
 
 ANNOTATORS = ("keyword", "file", "oracle")
-
-_BATCH_CHARS = 1 << 18
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +86,7 @@ class AnnotateConfig:
         """Annotate the first chunks and write nothing."""
         job = _Job(self)
         found: list[Chunk] = []
-        for batch in job.batches(0, 0):
+        for batch in job.batches():
             found += batch[: most - len(found)]
             if len(found) == most:
                 break
@@ -119,6 +118,10 @@ def preview(config: AnnotateConfig) -> str:
     return "\n".join(lines)
 
 
+_START = {"part": 0, "doc": 0, "chunk": 0, "tokens": 0}
+"""Where the work goes on: so many chunks of this document are done, and all before it."""
+
+
 class _Job:
     def __init__(self, config: AnnotateConfig) -> None:
         self.config = config
@@ -139,14 +142,13 @@ class _Job:
         }
         self.counts = Counter[str](chunks=0, annotations=0, unannotated=0)
 
-    def batches(self, part: int, doc: int) -> Iterator[list[Chunk]]:
-        """The chunks from a document on, whole documents at a time."""
+    def batches(self, part: int = 0, doc: int = 0, chunk: int = 0) -> Iterator[list[Chunk]]:
+        """The chunks from one on, some at a time."""
         left = self.config.limit
         if left is not None:
             left -= sum(p.documents for p in self.tokens.parts[:part]) + doc
-        return batches(
-            chunks(self.tokens, self.tokenizer, self.rule, part, doc, left), _BATCH_CHARS
-        )
+        found = chunks(self.tokens, self.tokenizer, self.rule, part, doc, left)
+        return batches(found, self.annotator.batch_chars, chunk)
 
     def run(self) -> Manifest:
         out = self.config.out
@@ -170,7 +172,7 @@ class _Job:
         try:
             if state is None:
                 journal.append({"key": self.key})
-                state = {"part": 0, "doc": 0, "counts": dict(self.counts)}
+                state = {**_START, "counts": dict(self.counts)}
             self.counts.update(state["counts"])
             for path in (out / "annotations.jsonl", out / "rejected.jsonl"):
                 for record in _lines(path):
@@ -195,7 +197,7 @@ class _Job:
         for number, record in enumerate(_lines(out / "journal.jsonl")):
             if number == 0:
                 PartJournal.check(out, record["key"], self.key)
-                last = {"part": 0, "doc": 0, "annotations": 0, "rejected": 0, "counts": {}}
+                last = {**_START, "annotations": 0, "rejected": 0, "counts": {}}
             else:
                 last = record
         for name in ("annotations", "rejected"):
@@ -207,30 +209,37 @@ class _Job:
     def _annotate(
         self, state: dict[str, Any], journal: Journal, records: Journal, rejects: Rejects
     ) -> None:
-        total = self.tokens.documents
-        total = min(total, self.config.limit) if self.config.limit else total
-        before = [0]
-        for part in self.tokens.parts:
-            before.append(before[-1] + part.documents)
-        done = before[state["part"]] + state["doc"]
-        todo = self.batches(state["part"], state["doc"])
+        before = [0, *accumulate(part.tokens for part in self.tokens.parts)]
+        total, done = self._total(), state["tokens"]
+        todo = self.batches(state["part"], state["doc"], state["chunk"])
         workers = self.config.workers if self.annotator.parallel else 1
-        with progress("annotating documents", total) as advance:
+        with progress("annotating tokens", total) as advance:
             advance(done)
             for found, outcomes in annotate_batches(self.annotator, todo, workers):
                 self._keep(found, outcomes, records, rejects)
                 last = found[-1]
+                now = before[last.part] + last.end
                 journal.append(
                     {
                         "part": last.part,
-                        "doc": last.doc + 1,
+                        "doc": last.doc,
+                        "chunk": last.chunk + 1,
+                        "tokens": now,
                         "annotations": records.path.stat().st_size,
                         "rejected": rejects.path.stat().st_size if rejects.path.exists() else 0,
                         "counts": dict(self.counts),
                     }
                 )
-                advance(before[last.part] + last.doc + 1 - done)
-                done = before[last.part] + last.doc + 1
+                advance(now - done)
+                done = now
+            advance(total - done)
+
+    def _total(self) -> int:
+        """The tokens of the documents that are annotated."""
+        if self.config.limit is None or self.config.limit >= self.tokens.documents:
+            return self.tokens.tokens
+        rows = chain.from_iterable(part.rows() for part in self.tokens.parts)
+        return sum(end - start for start, end, _ in islice(rows, self.config.limit))
 
     def _keep(
         self,

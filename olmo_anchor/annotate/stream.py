@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 
 from olmo_anchor.annotate.base import Chunk
 from olmo_anchor.corpus.chunks import ChunkRule
@@ -40,7 +41,8 @@ def chunks(
                 texts = [tokenizer.decode(ids[start:end]) for start, end in cuts]
                 context = _context(texts)
                 for number, text in enumerate(texts):
-                    yield Chunk(source.index, block.first + k, name, number, text, context)
+                    end = int(block.bounds[k] + cuts[number][1])
+                    yield Chunk(source.index, block.first + k, name, number, text, context, end)
         doc = 0
 
 
@@ -54,18 +56,18 @@ def _context(texts: Sequence[str]) -> str:
     return "".join(kept)[:_CONTEXT_CHARS]
 
 
-def batches(found: Iterable[Chunk], size: int) -> Iterator[list[Chunk]]:
-    """Whole documents together until they have ``size`` characters.
+def batches(found: Iterable[Chunk], size: int, skip: int = 0) -> Iterator[list[Chunk]]:
+    """Chunks together until they have ``size`` characters.
 
-    What is done can then be told by the last document of a batch.
+    :param skip: so many chunks at the beginning are left out.
     """
     batch: list[Chunk] = []
     length = 0
-    for chunk in found:
-        if length > size and chunk.chunk == 0:
-            yield batch
-            batch, length = [], 0
+    for chunk in islice(found, skip, None):
         batch.append(chunk)
         length += len(chunk.text)
+        if length >= size:
+            yield batch
+            batch, length = [], 0
     if batch:
         yield batch

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from olmo_anchor.annotate import job as module
 from olmo_anchor.annotate.base import Chunk, Outcome
 from olmo_anchor.annotate.job import AnnotateConfig
 from olmo_anchor.annotate.keyword import KeywordAnnotator
@@ -23,17 +22,19 @@ def annotate(tokens: Path, out: Path, **options: Any) -> Any:
     return AnnotateConfig(tokens=tokens, annotator="keyword", out=out, **options).run()
 
 
+@pytest.mark.parametrize(("batch_chars", "kept"), [(1, 23), (100, 20)])
 def test_a_job_that_was_killed_ends_as_if_it_had_not_been(
-    tokenize: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tokenize: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch_chars: int, kept: int
 ) -> None:
-    monkeypatch.setattr(module, "_BATCH_CHARS", 100)
+    monkeypatch.setattr(KeywordAnnotator, "batch_chars", batch_chars)
     tokens = tokenize(TEXTS)
     whole = annotate(tokens, tmp_path / "whole")
     out = tmp_path / "annotations"
     one = KeywordAnnotator.annotate
 
     def stop_in_the_middle(self: KeywordAnnotator, chunks: Sequence[Chunk]) -> Sequence[Outcome]:
-        if chunks[0].doc > 10:
+        # With one chunk in a batch: in the middle of a document.
+        if (chunks[-1].doc, chunks[-1].chunk) >= (11, 1):
             raise KeyboardInterrupt
         return one(self, chunks)
 
@@ -42,7 +43,7 @@ def test_a_job_that_was_killed_ends_as_if_it_had_not_been(
         annotate(tokens, out)
     monkeypatch.setattr(KeywordAnnotator, "annotate", one)
     done = (out / "annotations.jsonl").read_bytes()
-    assert done.count(b"\n") > 10
+    assert done.count(b"\n") == kept
     # A batch that was written and not journalled, and a torn line.
     (out / "annotations.jsonl").write_bytes(done + done.splitlines(True)[-1] + b'{"part": 0, "do')
 
@@ -62,7 +63,7 @@ def test_a_job_that_was_killed_ends_as_if_it_had_not_been(
 def test_workers_do_not_change_the_result(
     tokenize: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_BATCH_CHARS", 200)
+    monkeypatch.setattr(KeywordAnnotator, "batch_chars", 200)
     tokens = tokenize(TEXTS)
     annotate(tokens, tmp_path / "one")
     annotate(tokens, tmp_path / "two", workers=2)
