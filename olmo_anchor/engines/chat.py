@@ -1,0 +1,103 @@
+"""Chat models behind one interface: what annotates, and what judges.
+
+Text in, text out, unlike :mod:`olmo_anchor.engines`, where token ids must not be touched.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+__all__ = ["ChatEngine", "ChatReply", "ChatRequest", "Feed", "one_line"]
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRequest:
+    """One question.
+
+    :param messages: ``{"role", "content"}`` each, in order.
+    :param regex: what the answer must match, where the engine can constrain it.
+    :param max_tokens: of the answer.
+    :param temperature: 0 takes the most probable token.
+    :param seed: of this request alone.
+    """
+
+    messages: Sequence[Mapping[str, str]]
+    regex: str | None = None
+    max_tokens: int = 256
+    temperature: float = 0.0
+    seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChatReply:
+    """The answer to one request, or why there is none.
+
+    :param index: position of the request in the call.
+    :param text: None exactly when there is a ``failure``.
+    :param finish_reason: ``"length"`` where ``max_tokens`` or the model's context cut it off.
+    :param failure: one line; asking the same again will fail again.
+    :param too_long: the failure is that the request does not fit into the model.
+    """
+
+    index: int
+    text: str | None
+    finish_reason: str | None = None
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    failure: str | None = None
+    too_long: bool = False
+
+
+class ChatEngine(ABC):
+    """A language model that answers.
+
+    :ivar model: its name or folder.
+    """
+
+    model: str
+
+    @abstractmethod
+    def chat(self, requests: Iterable[ChatRequest | None]) -> Iterator[ChatReply]:
+        """Answer each request and yield the answers as they come, in any order.
+
+        ``requests`` may be long and lazy: it is asked for more as there is room. It may yield None
+        for "none at the moment", while answers are outstanding, and is asked again after the next.
+        What is wrong with one request is a reply with a ``failure``.
+
+        :raises InputError: when the model does not exist, or refuses us altogether.
+        :raises WorkFailed: when it has gone away and does not come back.
+        """
+
+
+class Feed:
+    """The requests of one call of :meth:`ChatEngine.chat`, numbered."""
+
+    def __init__(self, requests: Iterable[ChatRequest | None]) -> None:
+        self._requests = iter(requests)
+        self._taken = 0
+
+    def take(self, room: int, outstanding: int) -> Iterator[tuple[int, ChatRequest]]:
+        """As many as there are, up to ``room``; fewer when there are no more at the moment.
+
+        :param outstanding: requests that were taken and have no reply yet.
+        """
+        for taken in range(room):
+            request = next(self._requests, self)
+            if request is self:
+                return
+            if request is None:
+                assert outstanding + taken, "nothing at the moment, and no answer is outstanding"
+                return
+            assert isinstance(request, ChatRequest)
+            yield self._taken, request
+            self._taken += 1
+
+
+def one_line(error: object, secret: str | None = None, most: int = 300) -> str:
+    """A message fit for a log: one line, not too long, without the key that we sent."""
+    text = " ".join(str(error).split())
+    if secret:
+        text = text.replace(secret, "[key]")
+    return text if len(text) <= most else text[: most - 3] + "..."
