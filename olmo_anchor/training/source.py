@@ -101,6 +101,7 @@ class InterleavedDocumentSourceConfig(DocumentSourceConfig):
         if self.train_turns not in ("final", "all"):
             raise InputError(f"train_turns is {self.train_turns!r}; it is 'final' or 'all'")
         tokens = TokensDir.open(Path(self.tokens))
+        tokens.check_contents()
         if self.overlay is None:
             self._check_without_overlay(tokens)
             overlay = None
@@ -108,7 +109,7 @@ class InterleavedDocumentSourceConfig(DocumentSourceConfig):
             overlay = OverlayDir.open(Path(self.overlay), tokens, verify=self.verify)
             self._check_turns(tokens, overlay)
         if self.verify:
-            _verify(tokens, overlay)
+            verify(tokens, overlay)
         return tokens, overlay
 
     def _check_without_overlay(self, tokens: TokensDir) -> None:
@@ -181,7 +182,7 @@ class InterleavedDocumentSource(DocumentSource):
         # The masks of a materialised folder hold the policy already, which can cut a run in two.
         has_turns = part.mask is not None and not tokens.interleaved
         self._final_only = train_turns == "final" and has_turns
-        self._fingerprint = _fingerprint(
+        self._fingerprint = fingerprint(
             tokens, part, overlay, self._annotations, annotations, self._final_only
         )
         self._end_of_text = -1
@@ -285,18 +286,18 @@ class InterleavedDocumentSource(DocumentSource):
         return None if self._part.mask is None else FileIO(self._part.mask)
 
     def _tokens(self, begin: int, end: int) -> NDArray[np.int64]:
-        return _pread(self._ids_file, self._part.dtype, begin, end).astype(np.int64)
+        return pread(self._ids_file, self._part.dtype, begin, end).astype(np.int64)
 
     def _content_mask(self, begin: int, end: int) -> NDArray[np.bool_]:
         """The labels of a range of the token file; documents are looked at whole."""
         if self._mask_file is None:
             return np.ones(end - begin, bool)
         if not self._final_only or begin == end:
-            return _pread(self._mask_file, np.dtype(bool), begin, end)
+            return pread(self._mask_file, np.dtype(bool), begin, end)
         first = int(np.searchsorted(self._docs, begin, side="right")) - 1
         last = int(np.searchsorted(self._docs, end))
         bounds = self._docs[first : last + 1]
-        mask = _pread(self._mask_file, np.dtype(bool), int(bounds[0]), int(bounds[-1]))
+        mask = pread(self._mask_file, np.dtype(bool), int(bounds[0]), int(bounds[-1]))
         annotated = None
         if self._overlay_dir is not None:
             starts = self._overlay.starts[:-1]
@@ -316,58 +317,3 @@ def _range(ids: NDArray[np.int64], mask: NDArray[np.bool_]) -> TokenRange:
     # OLMo-core declares sequences and takes tensors; anything else it copies twice.
     ranged = {"input_ids": torch.from_numpy(ids), "label_mask": torch.from_numpy(mask.copy())}
     return cast(TokenRange, ranged)
-
-
-def _pread(file: FileIO, dtype: np.dtype[Any], begin: int, end: int) -> NDArray[Any]:
-    wanted, offset = (end - begin) * dtype.itemsize, begin * dtype.itemsize
-    pieces: list[bytes] = []
-    while wanted > 0:
-        piece = os.pread(file.fileno(), wanted, offset)
-        if not piece:
-            raise WorkFailed(f"{file.name!s}: ends before item {end}: it changed during the run")
-        pieces.append(piece)
-        wanted -= len(piece)
-        offset += len(piece)
-    return np.frombuffer(b"".join(pieces), dtype)
-
-
-def _fingerprint(
-    tokens: TokensDir,
-    part: Part,
-    overlay: OverlayDir | None,
-    laid_in: bool,
-    annotations: bool,
-    final_only: bool,
-) -> str:
-    mask = tokens.manifest.extra["parts"][part.index].get("mask")
-    hashes = [part.record["sha256"], mask["sha256"] if mask else None]
-    if overlay is not None:
-        entry = overlay.manifest.extra["parts"][part.index]
-        # Where annotations stand decides what is trained, also where they are not laid in.
-        names = ("ids", "starts", "positions") if laid_in else ("starts",) * final_only
-        hashes += [entry[name]["sha256"] for name in names]
-    facts = ("InterleavedDocumentSource", *hashes, annotations, final_only)
-    return hashlib.sha256(repr(facts).encode()).hexdigest()
-
-
-def _verify(tokens: TokensDir, overlay: OverlayDir | None) -> None:
-    """Compare the hash of every file with its manifest's."""
-    records = [
-        (tokens.folder, entry[name])
-        for entry in tokens.manifest.extra["parts"]
-        for name in ("ids", "mask")
-        if entry.get(name)
-    ]
-    if overlay is not None:
-        records += [
-            (overlay.folder, entry[name])
-            for entry in overlay.manifest.extra["parts"]
-            for name in ("ids", "starts", "positions", "docs")
-        ]
-    for folder, record in records:
-        path = folder / record["path"]
-        if sha256_file(path) != record["sha256"]:
-            raise InputError(
-                f"{path}: changed since its manifest was written (another SHA-256); make "
-                f"{folder} again"
-            )

@@ -144,6 +144,20 @@ def test_the_counts_add_up_and_the_folder_opens(folders: tuple[Path, Path], tmp_
     assert names == [block.names for part in source.parts for block in part.blocks()]
 
 
+def test_training_does_not_begin_on_files_that_changed(
+    folders: tuple[Path, Path], tmp_path: Path
+) -> None:
+    tokens, overlay = folders
+    out = tmp_path / "stock"
+    MaterialiseConfig(tokens=tokens, overlay=overlay, out=out).run()
+    config = InterleavedDocumentSourceConfig(tokens=str(out))
+    assert len(config.build(tmp_path / "work")) == 2
+    mask = out / "labels_mask_part_0001.npy"
+    mask.write_bytes(bytes(mask.stat().st_size))
+    with pytest.raises(InputError, match=r"labels_mask_part_0001.*olmo-anchor materialise"):
+        config.build(tmp_path / "work")
+
+
 def test_a_tokenizer_that_names_other_delimiters_is_not_its_own(
     folders: tuple[Path, Path], tmp_path: Path
 ) -> None:
