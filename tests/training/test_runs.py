@@ -105,17 +105,45 @@ def test_another_policy_on_resume_is_refused(prose: Corpus, tmp_path: Path) -> N
     assert "other data" in data.stderr
 
 
-def test_two_ranks_with_sharded_parameters_resume_too(prose: Corpus, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("recipe", "kind", "steps", "sharding"),
+    [
+        ("story_base_annotated", "prose", (), ()),
+        (
+            # Fourteen steps of eight conversations are almost two epochs of the 64.
+            *("story_sft_anchored", "chat", ("--trainer.max_duration.value=14",)),
+            ("--train_module.dp_config.name=fsdp",),
+        ),
+    ],
+    ids=["pretraining-hsdp", "sft-fsdp"],
+)
+def test_two_ranks_with_sharded_parameters_resume_too(
+    recipe: str,
+    kind: str,
+    steps: tuple[str, ...],
+    sharding: tuple[str, ...],
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+) -> None:
+    corpus: Corpus = request.getfixturevalue(kind)
+    overrides = (*steps, *sharding)
     whole, halves = tmp_path / "whole", tmp_path / "halves"
-    done = launch("story_base_annotated", prose, whole, processes=2)
+    done = launch(recipe, corpus, whole, *overrides, processes=2)
     assert done.returncode == 0, done.stderr
-    assert launch("story_base_annotated", prose, halves, STOP, processes=2).returncode == 0
-    assert launch("story_base_annotated", prose, halves, processes=2).returncode == 0
+    stopped = launch(recipe, corpus, halves, *overrides, STOP, processes=2)
+    assert stopped.returncode == 0, stopped.stderr
+    assert max(losses(halves)) == 7
+    assert launch(recipe, corpus, halves, *overrides, processes=2).returncode == 0
     assert losses(halves) == losses(whole)
     assert len(losses(whole)) > 12
-    # How many processes ran it makes no other run of it.
-    alone = launch("story_base_annotated", prose, whole)
-    assert (alone.returncode, alone.stdout.count("finished already, by 2 processes")) == (0, 1)
+    # How many processes ran it makes no other run; what was asked for does.
+    alone = launch(recipe, corpus, whole, *steps)
+    if sharding:
+        assert alone.returncode == 2
+        assert "differs in train_module.dp_config" in alone.stderr
+    else:
+        assert alone.returncode == 0
+        assert alone.stdout.count("finished already, by 2 processes") == 1
 
 
 def test_sft_begins_with_the_weights_of_a_run_alone(
