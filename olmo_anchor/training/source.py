@@ -12,8 +12,6 @@ spawned data loading workers open their own.
 
 from __future__ import annotations
 
-import hashlib
-import os
 import shlex
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -32,10 +30,10 @@ from olmo_core.io import is_url
 from olmo_anchor.corpus.overlay_files import OverlayDir, OverlayPart
 from olmo_anchor.corpus.token_files import Part
 from olmo_anchor.corpus.tokens import TokensDir
-from olmo_anchor.errors import InputError, WorkFailed
+from olmo_anchor.errors import InputError
 from olmo_anchor.journal import default_share
-from olmo_anchor.manifest import sha256_file
 from olmo_anchor.spans import final_run_mask
+from olmo_anchor.training.source_files import fingerprint, pread, verify
 from olmo_anchor.training.window import cut_window
 
 __all__ = ["InterleavedDocumentSource", "InterleavedDocumentSourceConfig"]
