@@ -39,6 +39,7 @@ Answer = Callable[[dict[str, Any]], "str | Raw"]
 class ChatServer:
     """Answers each request by a function of its JSON; runs in threads of this process.
 
+    :ivar models: names that it tells, or what it says instead.
     :ivar calls: the bodies that were posted, in order.
     :ivar keys: the Authorization headers that came with them, and with questions for the models.
     :ivar most: requests that were under way at the same time, at most.
@@ -46,7 +47,7 @@ class ChatServer:
 
     def __init__(self, answer: Answer, *, models: tuple[str, ...] = ("m",)) -> None:
         self.answer = answer
-        self.models = models
+        self.models: tuple[str, ...] | Raw = models
         self.calls: list[dict[str, Any]] = []
         self.keys: set[str] = set()
         self.most = self._now = 0
@@ -111,6 +112,8 @@ def _handler(server: ChatServer) -> type[BaseHTTPRequestHandler]:
 
         def do_GET(self) -> None:
             server.keys.add(self.headers["Authorization"])
+            if isinstance(server.models, Raw):
+                return self._send(server.models)
             names = [{"id": name, "object": "model"} for name in server.models]
             self._send(Raw(200, {"object": "list", "data": names}))
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from olmo_anchor.annotation import Annotation
 
-__all__ = ["Annotator", "Chunk", "Outcome", "Refused"]
+__all__ = ["Annotator", "Chunk", "Done", "Outcome", "Refused"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,7 @@ class Chunk:
     :param context: how the document begins, at most some thousand characters: for what a short
         chunk alone does not tell, such as its language.
     :param end: the position in the token file at which it ends, for progress.
+    :param before: what stands just before it, for annotators with ``before_chars``.
     """
 
     part: int
@@ -33,6 +36,7 @@ class Chunk:
     text: str
     context: str
     end: int = 0
+    before: str = ""
 
     def where(self) -> dict[str, Any]:
         """Its place, for a record about it."""
@@ -51,21 +55,42 @@ Outcome = Annotation | Refused | None
 """None: there is nothing to say about the chunk, and nothing is wrong with that."""
 
 
+Done = tuple[list[Chunk], Sequence[Outcome]]
+"""A batch of chunks with what came of them."""
+
+
 class Annotator(ABC):
     """Gives each chunk its annotation.
 
     :cvar name: stands in every record.
     :cvar parallel: whether copies of it may work in processes of their own; it is pickled then.
     :cvar batch_chars: how much text it is given at a time. What is done is kept after each batch.
+    :cvar before_chars: how much of what stands before a chunk it wants to see.
     """
 
     name: str
     parallel: bool = False
     batch_chars: int = 1 << 14
+    before_chars: int = 0
+
+    @cached_property
+    def counts(self) -> Counter[str]:
+        """What there is to report besides, for the manifest; of finished batches only."""
+        return Counter()
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What decides its annotations; a job is resumed with the same only."""
+        return {}
 
     @abstractmethod
     def annotate(self, chunks: Sequence[Chunk]) -> Sequence[Outcome]:
         """One outcome per chunk, in order; a fault of one chunk is an outcome, no exception."""
+
+    def stream(self, batches: Iterable[list[Chunk]]) -> Iterator[Done]:
+        """Batches with their outcomes, in order; some may be taken before the first is finished."""
+        for batch in batches:
+            yield batch, self.annotate(batch)
 
     def replay(self, record: dict[str, Any]) -> None:  # noqa: B027, an optional hook
         """On resuming: told of each chunk that an earlier run dealt with."""

@@ -17,13 +17,14 @@ import os
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import accumulate, chain, islice
 from pathlib import Path
 from typing import Any
 
 from olmo_anchor.annotate.base import Annotator, Chunk, Outcome, Refused
 from olmo_anchor.annotate.file import FileAnnotator
+from olmo_anchor.annotate.llm_config import LLM_ANNOTATORS, LLMConfig
 from olmo_anchor.annotate.stream import batches, chunks
 from olmo_anchor.annotate.workers import annotate_batches
 from olmo_anchor.annotation import PAPER_SCHEMA, Annotation, Schema
@@ -44,7 +45,7 @@ from olmo_anchor.progress import console, progress
 
 __all__ = ["ANNOTATORS", "AnnotateConfig", "preview", "summary"]
 
-ANNOTATORS = ("keyword", "file", "oracle")
+ANNOTATORS = ("keyword", "file", "oracle", *LLM_ANNOTATORS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +55,7 @@ class AnnotateConfig:
     :param annotator: one of :data:`ANNOTATORS`.
     :param annotations: for ``file`` and ``oracle``: the annotations that exist.
     :param schema: a YAML or JSON file; without one, the annotator's own or the paper's.
+    :param llm: for the language models: which one, and how it is asked.
     :param min_chunk_tokens: shorter chunks are joined to the next.
     :param workers: processes, for annotators that can use them.
     :param limit: only the first documents.
@@ -66,6 +68,7 @@ class AnnotateConfig:
     out: Path
     annotations: Path | None = None
     schema: Path | None = None
+    llm: LLMConfig = field(default_factory=LLMConfig)
     min_chunk_tokens: int = 0
     workers: int = 1
     limit: int | None = None
@@ -131,7 +134,7 @@ class _Job:
         self.tokens.check_contents()
         self.tokenizer = self.tokens.tokenizer()
         self.rule = ChunkRule.of(self.tokens, self.tokenizer, config.min_chunk_tokens)
-        self.schema, self.annotator = _open_annotator(config)
+        self.schema, self.annotator = _open_annotator(config, self.tokens.chat)
         self.key: dict[str, Any] = {
             "tokens_manifest": self.tokens.manifest.hash,
             "annotator": config.annotator,
@@ -140,6 +143,8 @@ class _Job:
             "min_chunk_tokens": config.min_chunk_tokens,
             "limit": config.limit,
         }
+        if self.annotator.settings:
+            self.key["settings"] = self.annotator.settings
         self.counts = Counter[str](chunks=0, annotations=0, unannotated=0)
 
     def batches(self, part: int = 0, doc: int = 0, chunk: int = 0) -> Iterator[list[Chunk]]:
@@ -147,7 +152,8 @@ class _Job:
         left = self.config.limit
         if left is not None:
             left -= sum(p.documents for p in self.tokens.parts[:part]) + doc
-        found = chunks(self.tokens, self.tokenizer, self.rule, part, doc, left)
+        before = self.annotator.before_chars
+        found = chunks(self.tokens, self.tokenizer, self.rule, part, doc, left, before)
         return batches(found, self.annotator.batch_chars, chunk)
 
     def run(self) -> Manifest:
@@ -262,6 +268,8 @@ class _Job:
         records.extend(lines)
         self.counts["chunks"] += len(chunks)
         self.counts["annotations"] += len(lines)
+        self.counts.update(self.annotator.counts)
+        self.annotator.counts.clear()
 
     def _manifest(self, rejects: Rejects) -> Manifest:
         out, config = self.config.out, self.config
@@ -296,8 +304,9 @@ def _lines(path: Path) -> Iterator[dict[str, Any]]:
             yield from journal.records()
 
 
-def _open_annotator(config: AnnotateConfig) -> tuple[Schema, Annotator]:
+def _open_annotator(config: AnnotateConfig, chat: bool) -> tuple[Schema, Annotator]:
     schema = load_schema(config.schema) if config.schema else None
+    config.llm.check(config.annotator)
     if config.annotator in ("file", "oracle"):
         if config.annotations is None:
             raise InputError(
@@ -312,4 +321,7 @@ def _open_annotator(config: AnnotateConfig) -> tuple[Schema, Annotator]:
 
         schema = schema or KEYWORD_SCHEMA
         return schema, KeywordAnnotator(schema)
+    if config.annotator in LLM_ANNOTATORS:
+        annotator = config.llm.open(config.annotator, schema, chat=chat)
+        return annotator.schema, annotator
     raise InputError(f"there is no annotator {config.annotator!r}; there are {ANNOTATORS}")

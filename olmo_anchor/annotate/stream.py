@@ -23,11 +23,14 @@ def chunks(
     part: int = 0,
     doc: int = 0,
     limit: int | None = None,
+    before_chars: int = 0,
 ) -> Iterator[Chunk]:
     """The chunks of a corpus from one document on.
 
     :param part, doc: the document that the first of them belong to.
     :param limit: so many documents at most.
+    :param before_chars: each chunk comes with what stands before it, so much of it at most: the
+        end of the document so far, or of the conversation.
     """
     for source in tokens.parts[part:]:
         for block in source.blocks(doc, _BLOCK_TOKENS):
@@ -41,8 +44,14 @@ def chunks(
                 texts = [tokenizer.decode(ids[start:end]) for start, end in cuts]
                 context = _context(texts)
                 for number, text in enumerate(texts):
+                    before = ""
+                    if before_chars:
+                        # A token is rarely less than a character: these are enough.
+                        near = ids[max(0, cuts[number][0] - before_chars) : cuts[number][0]]
+                        before = tokenizer.decode(near)[-before_chars:]
+                    place = (source.index, block.first + k, name, number)
                     end = int(block.bounds[k] + cuts[number][1])
-                    yield Chunk(source.index, block.first + k, name, number, text, context, end)
+                    yield Chunk(*place, text, context, end, before)
         doc = 0
 
 

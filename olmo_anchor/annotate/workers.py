@@ -7,13 +7,11 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 
-from olmo_anchor.annotate.base import Annotator, Chunk, Outcome
+from olmo_anchor.annotate.base import Annotator, Chunk, Done, Outcome
 
 __all__ = ["annotate_batches"]
 
 _annotator: Annotator | None = None
-
-Done = tuple[list[Chunk], Sequence[Outcome]]
 
 
 def annotate_batches(
@@ -21,8 +19,7 @@ def annotate_batches(
 ) -> Iterator[Done]:
     """Yield each batch with its outcomes; few batches are held at a time."""
     if workers <= 1:
-        for batch in batches:
-            yield batch, annotator.annotate(batch)
+        yield from annotator.stream(batches)
         return
     # Spawned: `tokenizers` has threads, which do not survive a fork.
     context = multiprocessing.get_context("spawn")

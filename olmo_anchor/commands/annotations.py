@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 
 import click
@@ -24,13 +25,84 @@ __all__ = ["annotate", "inspect", "materialise", "overlay"]
 @click.option(
     "--annotator",
     required=True,
-    type=click.Choice(["keyword", "file", "oracle"]),
-    help="keyword: keyphrases, names, language and sentiment by statistics, no language model. "
-    "file: annotations that you have. oracle: the truth of a synthetic corpus.",
+    type=click.Choice(["vllm", "openai", "keyword", "file", "oracle"]),
+    help="vllm: a language model on this machine's GPUs. openai: one on servers that speak "
+    "OpenAI's protocol, such as `vllm serve`. keyword: keyphrases, names, language and sentiment "
+    "by statistics, no language model. file: annotations that you have. oracle: the truth of a "
+    "synthetic corpus.",
 )
 @click.option("--out", required=True, type=DIRECTORY, help="The ANNOTATIONS_DIR to write.")
 @click.option("--annotations", type=FILE, help="file and oracle: the annotations, as JSONL.")
-@click.option("--schema", type=FILE, help="Allowed keys, as YAML or JSON. [default: see below]")
+@click.option(
+    "--schema",
+    type=FILE,
+    help="Allowed keys and what they mean, as YAML or JSON.  [default: see below]",
+)
+@click.option(
+    "--model",
+    help="vllm and openai: a hub id or folder; the name that the server gives it.  [default: "
+    "Qwen/Qwen3-30B-A3B-Instruct-2507]",
+)
+@click.option(
+    "--url",
+    multiple=True,
+    help="openai: base URL of a server, often ending in /v1. May be repeated: the requests are "
+    "spread over all of them. A key is taken from OPENAI_API_KEY.",
+)
+@click.option(
+    "--concurrency",
+    type=click.IntRange(min=1),
+    help="openai: requests in flight, on all servers together; some 256 for each GPU.  "
+    "[default: 256]",
+)
+@click.option(
+    "--structured",
+    type=click.Choice(["vllm", "none"]),
+    help="openai: how the server is held to the schema: by vLLM's structured_outputs, or not at "
+    "all, for servers that do not know it.  [default: vllm]",
+)
+@click.option(
+    "--max-tries",
+    type=click.IntRange(min=1),
+    help="vllm and openai: answers to ask for before a chunk is rejected.  [default: 3]",
+)
+@click.option(
+    "--max-chunk-chars",
+    type=click.IntRange(min=1),
+    help="vllm and openai: of a longer chunk only the two ends are shown.  [default: 12000]",
+)
+@click.option(
+    "--context",
+    is_flag=True,
+    help="vllm and openai: also show what stands before the chunk: the document so far, or the "
+    "conversation. The paper annotates each chunk by itself, which is cheaper.",
+)
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    help="openai: seconds after which a request is sent again.  [default: 300]",
+)
+@click.option(
+    "--give-up",
+    type=click.FloatRange(min=0),
+    help="openai: seconds without an answer from any server, after which the work stops, to be "
+    "resumed.  [default: 900]",
+)
+@click.option(
+    "--tensor-parallel-size",
+    type=click.IntRange(min=1),
+    help="vllm: GPUs that share one copy of the model.  [default: 1]",
+)
+@click.option(
+    "--max-model-len",
+    type=click.IntRange(min=1),
+    help="vllm: tokens of prompt and answer; less needs less memory.  [default: the model's]",
+)
+@click.option(
+    "--gpu-memory",
+    type=click.FloatRange(0, 1, min_open=True),
+    help="vllm: the share of each GPU's memory to take.  [default: 0.9]",
+)
 @click.option(
     "--min-chunk-tokens",
     type=click.IntRange(min=0),
@@ -58,17 +130,23 @@ def annotate(dry_run: bool, **options: Any) -> None:
 
     Writes annotations.jsonl (one record per annotated chunk), rejected.jsonl (what could not be
     used, and why) and, last, manifest.json. A schema names the allowed keys, such as
-    {"keys": ["topic", "name"], "max_tags": 8, "max_value_chars": 80}; without one, the keyword
-    annotator has topic, entity, language and sentiment, the others the paper's keys.
+    {"keys": ["topic", "name"], "max_tags": 8, "max_value_chars": 80}, and may describe them to a
+    language model (docs/annotating.md); without one, the keyword annotator has topic, entity,
+    language and sentiment, the others the paper's keys.
 
     \b
     Examples:
       olmo-anchor annotate tokens/books --annotator keyword --workers 8 --out annotations/books
+      olmo-anchor annotate tokens/books --annotator vllm --dry-run --out annotations/books
+      olmo-anchor annotate tokens/books --annotator openai --url http://node1:8000/v1 \
+          --url http://node2:8000/v1 --concurrency 4096 --out annotations/books
       olmo-anchor annotate tokens/books --annotator file --annotations mine.jsonl --out mine
     """
     from olmo_anchor.annotate.job import AnnotateConfig, preview, summary
+    from olmo_anchor.annotate.llm_config import LLMConfig
 
-    config = AnnotateConfig(**options)
+    llm = LLMConfig(**{field.name: options.pop(field.name) for field in fields(LLMConfig)})
+    config = AnnotateConfig(llm=llm, **options)
     click.echo(preview(config) if dry_run else summary(config.run(), config))
 
 
