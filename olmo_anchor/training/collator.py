@@ -25,7 +25,8 @@ class AnchorCollator(DataCollator):
     i is itself a target; ``get_labels`` shifts later, so the first token of a row is never one.
 
     :raises ValueError: for a policy that masks by role, when rows are padded on the left, or one
-        begins inside an annotation instead of at a document.
+        begins inside an annotation instead of at a document. (A row that lies wholly inside one
+        has no delimiter and reads as text: an annotation is shorter than an instance.)
     :raises WorkFailed: when a batch has no trained token (the loss would be 0/0), naming its
         documents or, without ``locate``, its instances. Nothing is unmasked to get out of it.
     """
