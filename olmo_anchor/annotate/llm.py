@@ -23,6 +23,7 @@ _HOPELESS = 64
 """So many chunks in a row without one that worked, at the start: something is set up wrongly."""
 _LEAST_CHARS = 200
 """A chunk is not cut to less."""
+_COUNTS = ("shortened", "asked_again", "tags_dropped", "prompt_tokens", "completion_tokens")
 _CUT = "\n[...]\n"
 _BEFORE_CHARS = 6000
 
@@ -110,7 +111,7 @@ class _Batch:
     chunks: list[Chunk]
     outcomes: list[Outcome]
     left: int
-    counts: Counter[str] = field(default_factory=Counter)
+    counts: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(_COUNTS, 0)))
 
 
 @dataclass
