@@ -1,7 +1,7 @@
 """One interface to language models: token ids in, token ids out.
 
 Roles (annotation or response) are a function of token ids, so text never crosses this line: the
-caller encodes and decodes. Servers, annotators and judges use the same two calls as generation.
+caller encodes and decodes. Models that annotate or judge have one of their own, in ``chat.py``.
 """
 
 from __future__ import annotations
