@@ -180,7 +180,7 @@ class Schema:
 
         Whatever matches, :func:`parse` reads without dropping anything. Control characters in a
         value do not match. Written for speed: a value of ``[^\\x00-\\x1f\\x7f]`` takes llguidance
-        0.1 ms a token where one that names the other line separators takes 0.7 (100 000 tokens).
+        0.16 ms a token where one that names the other line separators takes 0.7 (100 000 tokens).
         """
         keys = "|".join(self.keys)
         tag = f"({keys}):{_FIRST}{_LATER}{{0,{self.max_value_chars - 1}}}"
