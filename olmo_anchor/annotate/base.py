@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from olmo_anchor.annotation import Annotation
@@ -25,7 +23,7 @@ class Chunk:
     :param text: decoded, without control tokens.
     :param context: how the document begins, at most some thousand characters: for what a short
         chunk alone does not tell, such as its language.
-    :param end: the position in the token file at which it ends, for progress.
+    :param tokens: of the chunk.
     :param before: what stands just before it, for annotators with ``before_chars``.
     """
 
@@ -35,7 +33,7 @@ class Chunk:
     chunk: int
     text: str
     context: str
-    end: int = 0
+    tokens: int = 0
     before: str = ""
 
     def where(self) -> dict[str, Any]:
@@ -55,33 +53,31 @@ Outcome = Annotation | Refused | None
 """None: there is nothing to say about the chunk, and nothing is wrong with that."""
 
 
-Done = tuple[list[Chunk], Sequence[Outcome]]
-"""A batch of chunks with what came of them."""
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A batch of chunks with what came of them.
+
+    :param attempts: tries that each took; without them, one each.
+    :param counts: what there is to report besides, such as tokens of prompts; a job adds them up.
+    """
+
+    chunks: Sequence[Chunk]
+    outcomes: Sequence[Outcome]
+    attempts: Sequence[int] | None = None
+    counts: Mapping[str, int] = field(default_factory=dict)
 
 
 class Annotator(ABC):
     """Gives each chunk its annotation.
 
     :cvar name: stands in every record.
-    :cvar parallel: whether copies of it may work in processes of their own; it is pickled then.
     :cvar batch_chars: how much text it is given at a time. What is done is kept after each batch.
     :cvar before_chars: how much of what stands before a chunk it wants to see.
     """
 
     name: str
-    parallel: bool = False
     batch_chars: int = 1 << 14
     before_chars: int = 0
-
-    @cached_property
-    def counts(self) -> Counter[str]:
-        """What there is to report besides, for the manifest; of finished batches only."""
-        return Counter()
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """What decides its annotations; a job is resumed with the same only."""
-        return {}
 
     @abstractmethod
     def annotate(self, chunks: Sequence[Chunk]) -> Sequence[Outcome]:
@@ -90,7 +86,7 @@ class Annotator(ABC):
     def stream(self, batches: Iterable[list[Chunk]]) -> Iterator[Done]:
         """Batches with their outcomes, in order; some may be taken before the first is finished."""
         for batch in batches:
-            yield batch, self.annotate(batch)
+            yield Done(batch, self.annotate(batch))
 
     def replay(self, record: dict[str, Any]) -> None:  # noqa: B027, an optional hook
         """On resuming: told of each chunk that an earlier run dealt with."""

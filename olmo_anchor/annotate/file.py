@@ -33,7 +33,7 @@ class FileAnnotator(Annotator):
     """Looks annotations up in a file; holds 33 bytes of memory per record.
 
     :param name: what its records are signed with: ``file``, or ``oracle`` for the truth.
-    :raises InputError: when the file is missing or holds no record.
+    :raises InputError: when the file holds no record.
     """
 
     def __init__(self, path: Path, schema: Schema, name: str = "file") -> None:
@@ -41,8 +41,6 @@ class FileAnnotator(Annotator):
         self.path = path
         self.schema = schema
         self._broken: list[tuple[str, dict[str, Any]]] = []
-        if not path.is_file():
-            raise InputError(f"{path}: no such file; it should hold one annotation per line")
         hashes, offsets, lines = array("Q"), array("q"), array("q")
         offset = 0
         with path.open("rb") as file:

@@ -6,9 +6,9 @@ import re
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from olmo_anchor.annotate.base import Annotator, Chunk, Done, Outcome, Refused
+from olmo_anchor.annotate.llm_config import MAX_CHUNK_CHARS, MAX_TRIES
 from olmo_anchor.annotate.prompts import NOTHING, Prompt
 from olmo_anchor.annotation import Annotation, Schema, Tag, parse
 from olmo_anchor.engines import derive_seed
@@ -17,8 +17,6 @@ from olmo_anchor.errors import WorkFailed
 
 __all__ = ["LLMAnnotator", "read_answer", "shorten"]
 
-_OPEN_BATCHES = 256
-"""So many may be begun and unfinished; one slow answer does not make memory grow."""
 _HOPELESS = 64
 """So many chunks in a row without one that worked, at the start: something is set up wrongly."""
 _LEAST_CHARS = 200
@@ -34,20 +32,19 @@ _ORNAMENT = re.compile(r"^[ \t]*(?:[-*\u2022][ \t]+)?([A-Za-z][A-Za-z0-9_]*)[ \t
 class LLMAnnotator(Annotator):
     """Asks a chat model about each chunk, many at a time.
 
-    ``counts`` has ``shortened`` (chunks that were cut in the middle), ``asked_again`` (answers that
+    Counted are ``shortened`` (chunks that were cut in the middle), ``asked_again`` (answers that
     could not be used), ``tags_dropped`` (lines that are no tag of the schema, and repeats), and the
     tokens of prompts and answers.
-
-    Batches are many and small: they go through the engine without a pause between them, and what is
-    in it when the work is stopped is done again.
 
     :param max_tries: answers to ask for until one can be used; the first is the most probable one.
     :param max_chunk_chars: of a longer chunk the middle is left out.
     :param max_tokens: of an answer.
     :param context: whether the model also sees what stands before a chunk.
+    :param window: so many chunks may be begun and not yet given back. One slow answer does not make
+        memory grow, and a job that is killed does no more of them again.
     """
 
-    batch_chars = 1 << 16
+    batch_chars = 1  # each chunk is kept as soon as those before it are
 
     def __init__(
         self,
@@ -56,10 +53,11 @@ class LLMAnnotator(Annotator):
         schema: Schema,
         prompt: Prompt,
         *,
-        max_tries: int = 3,
-        max_chunk_chars: int = 12_000,
+        max_tries: int = MAX_TRIES,
+        max_chunk_chars: int = MAX_CHUNK_CHARS,
         max_tokens: int = 256,
         context: bool = False,
+        window: int = 1024,
     ) -> None:
         self.name = name
         self.engine = engine
@@ -68,23 +66,12 @@ class LLMAnnotator(Annotator):
         self.max_tries = max_tries
         self.max_chunk_chars = max_chunk_chars
         self.max_tokens = max_tokens
+        self.window = window
         self.before_chars = _BEFORE_CHARS if context else 0
         self._regex = f"({NOTHING}|{schema.regex()})"
 
-    @property
-    def settings(self) -> dict[str, Any]:
-        return {
-            "model": self.engine.model,
-            "prompt": self.prompt.name,
-            "prompt_sha256": self.prompt.sha256,
-            "max_tries": self.max_tries,
-            "max_chunk_chars": self.max_chunk_chars,
-            "max_tokens": self.max_tokens,
-            "before_chars": self.before_chars,
-        }
-
     def annotate(self, chunks: Sequence[Chunk]) -> Sequence[Outcome]:
-        return [outcome for _, outcomes in self.stream([list(chunks)]) for outcome in outcomes]
+        return [outcome for done in self.stream([list(chunks)]) for outcome in done.outcomes]
 
     def stream(self, batches: Iterable[list[Chunk]]) -> Iterator[Done]:
         return _Stream(self, batches).run()
@@ -110,6 +97,7 @@ class LLMAnnotator(Annotator):
 class _Batch:
     chunks: list[Chunk]
     outcomes: list[Outcome]
+    attempts: list[int]
     left: int
     counts: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(_COUNTS, 0)))
 
@@ -137,26 +125,28 @@ class _Stream:
         self.fresh = self._tasks(batches)
         self.again: deque[_Task] = deque()
         self.asked: dict[int, _Task] = {}
-        self.worked = self.refused = 0
+        self.open = self.worked = self.refused = 0
 
     def run(self) -> Iterator[Done]:
         for reply in self.annotator.engine.chat(self._requests()):
             self._take(self.asked.pop(reply.index), reply)
             while self.begun and not self.begun[0].left:
                 batch = self.begun.popleft()
-                self.annotator.counts.update(batch.counts)
-                yield batch.chunks, batch.outcomes
+                self.open -= len(batch.chunks)
+                yield Done(batch.chunks, batch.outcomes, batch.attempts, batch.counts)
 
     def _tasks(self, batches: Iterable[list[Chunk]]) -> Iterator[_Task | None]:
         for chunks in batches:
             # The batch is begun before the engine is held up, so that it is not lost.
-            batch = _Batch(chunks, [None] * len(chunks), len(chunks))
+            count = len(chunks)
+            batch = _Batch(chunks, [None] * count, [1] * count, count)
             self.begun.append(batch)
+            self.open += count
             for at, chunk in enumerate(chunks):
                 most = self.annotator.max_chunk_chars
                 batch.counts["shortened"] += len(chunk.text) > most
                 yield _Task(batch, at, most)
-            while len(self.begun) >= _OPEN_BATCHES:
+            while self.open >= self.annotator.window:
                 yield None
 
     def _requests(self) -> Iterator[ChatRequest | None]:
@@ -202,6 +192,7 @@ class _Stream:
 
     def _settle(self, task: _Task, outcome: Outcome) -> None:
         task.batch.outcomes[task.at] = outcome
+        task.batch.attempts[task.at] = max(1, task.tries)
         task.batch.left -= 1
         if not isinstance(outcome, Refused):
             self.worked += 1

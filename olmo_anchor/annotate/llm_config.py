@@ -10,15 +10,23 @@ from olmo_anchor.errors import InputError
 
 if TYPE_CHECKING:
     from olmo_anchor.annotate.llm import LLMAnnotator
+    from olmo_anchor.annotate.prompts import Prompt
     from olmo_anchor.engines.chat import ChatEngine
     from olmo_anchor.engines.openai import Structured
 
-__all__ = ["DEFAULT_MODEL", "LLM_ANNOTATORS", "LLMConfig"]
+__all__ = ["DEFAULT_MODEL", "LLM_ANNOTATORS", "MAX_CHUNK_CHARS", "MAX_TRIES", "LLMConfig"]
 
 LLM_ANNOTATORS = ("vllm", "openai")
 
 DEFAULT_MODEL = "Qwen/Qwen3-30B-A3B-Instruct-2507"
 """The successor of the paper's annotator (appendix B.1)."""
+
+MAX_TRIES = 3
+MAX_CHUNK_CHARS = 12_000
+
+_CONCURRENCY = {"openai": 256, "vllm": 1024}
+_ROUNDS = 4
+"""So many times the requests in flight may wait for one that is slow."""
 
 _SERVER_ONLY = ("url", "concurrency", "structured", "timeout", "give_up")
 _LOCAL_ONLY = ("tensor_parallel_size", "max_model_len", "gpu_memory")
@@ -63,21 +71,37 @@ class LLMConfig:
                 f"`vllm serve {self.model or DEFAULT_MODEL}` on this machine"
             )
 
-    def open(self, annotator: str, schema: Schema | None, *, chat: bool) -> LLMAnnotator:
+    def open(self, annotator: str, schema: Schema, *, chat: bool) -> LLMAnnotator:
         """Load the model or greet the servers.
 
-        :param schema: the described keys of the paper without one.
         :param chat: answers in conversations, not pieces of documents.
         :raises InputError: when that fails.
         """
         from olmo_anchor.annotate.llm import LLMAnnotator
-        from olmo_anchor.annotate.prompts import Prompt, described_paper_schema
 
-        schema = schema or described_paper_schema()
-        prompt = Prompt("response" if chat else "chunk", schema)
-        engine = self._engine(annotator)
-        own = _given(max_tries=self.max_tries, max_chunk_chars=self.max_chunk_chars)
-        return LLMAnnotator(annotator, engine, schema, prompt, context=self.context, **own)
+        prompt = _prompt(schema, chat)
+        return LLMAnnotator(
+            annotator,
+            self._engine(annotator),
+            schema,
+            prompt,
+            max_tries=self.max_tries or MAX_TRIES,
+            max_chunk_chars=self.max_chunk_chars or MAX_CHUNK_CHARS,
+            context=self.context,
+            window=_ROUNDS * (self.concurrency or _CONCURRENCY[annotator]),
+        )
+
+    def settings(self, schema: Schema, *, chat: bool) -> dict[str, Any]:
+        """What decides the annotations, told without loading the model."""
+        prompt = _prompt(schema, chat)
+        return {
+            "model": self.model or DEFAULT_MODEL,
+            "prompt": prompt.name,
+            "prompt_sha256": prompt.sha256,
+            "max_tries": self.max_tries or MAX_TRIES,
+            "max_chunk_chars": self.max_chunk_chars or MAX_CHUNK_CHARS,
+            "context": self.context,
+        }
 
     def _engine(self, annotator: str) -> ChatEngine:
         model = self.model or DEFAULT_MODEL
@@ -96,6 +120,12 @@ class LLMConfig:
                 gpu_memory_utilization=self.gpu_memory,
             ),
         )
+
+
+def _prompt(schema: Schema, chat: bool) -> Prompt:
+    from olmo_anchor.annotate.prompts import Prompt
+
+    return Prompt("response" if chat else "chunk", schema)
 
 
 def _given(**options: Any) -> dict[str, Any]:

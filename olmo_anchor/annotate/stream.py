@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from olmo_anchor.annotate.base import Chunk
 from olmo_anchor.corpus.chunks import ChunkRule
 from olmo_anchor.corpus.tokens import TokensDir
 from olmo_anchor.tokenizer import AnchorTokenizer
 
-__all__ = ["batches", "chunks"]
+__all__ = ["batches", "chunks", "chunks_of_document"]
 
 _BLOCK_TOKENS = 1 << 18
 _CONTEXT_CHARS = 20_000
@@ -40,19 +43,30 @@ def chunks(
                         return
                     limit -= 1
                 ids, mask = block.document(k)
+                place = (source.index, block.first + k, name)
                 cuts = rule.cuts(ids, mask)
-                texts = [tokenizer.decode(ids[start:end]) for start, end in cuts]
-                context = _context(texts)
-                for number, text in enumerate(texts):
-                    before = ""
-                    if before_chars:
-                        # A token is rarely less than a character: these are enough.
-                        near = ids[max(0, cuts[number][0] - before_chars) : cuts[number][0]]
-                        before = tokenizer.decode(near)[-before_chars:]
-                    place = (source.index, block.first + k, name, number)
-                    end = int(block.bounds[k] + cuts[number][1])
-                    yield Chunk(*place, text, context, end, before)
+                yield from chunks_of_document(tokenizer, place, ids, cuts, before_chars)
         doc = 0
+
+
+def chunks_of_document(
+    tokenizer: AnchorTokenizer,
+    place: tuple[int, int, str | None],
+    ids: NDArray[Any],
+    cuts: NDArray[np.int64],
+    before_chars: int = 0,
+) -> Iterator[Chunk]:
+    """:param place: its part, its index there, and its id.
+    :param cuts: of :meth:`ChunkRule.cuts`.
+    """
+    texts = [tokenizer.decode(ids[start:end]) for start, end in cuts]
+    context = _context(texts)
+    for number, (text, (start, end)) in enumerate(zip(texts, cuts.tolist(), strict=True)):
+        before = ""
+        if before_chars:
+            # A token is rarely less than a character: these are enough.
+            before = tokenizer.decode(ids[max(0, start - before_chars) : start])[-before_chars:]
+        yield Chunk(*place, number, text, context, end - start, before)
 
 
 def _context(texts: Sequence[str]) -> str:
@@ -65,14 +79,11 @@ def _context(texts: Sequence[str]) -> str:
     return "".join(kept)[:_CONTEXT_CHARS]
 
 
-def batches(found: Iterable[Chunk], size: int, skip: int = 0) -> Iterator[list[Chunk]]:
-    """Chunks together until they have ``size`` characters.
-
-    :param skip: so many chunks at the beginning are left out.
-    """
+def batches(found: Iterable[Chunk], size: int) -> Iterator[list[Chunk]]:
+    """Chunks together until they have ``size`` characters."""
     batch: list[Chunk] = []
     length = 0
-    for chunk in islice(found, skip, None):
+    for chunk in found:
         batch.append(chunk)
         length += len(chunk.text)
         if length >= size:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import Any
 
 import click
@@ -31,7 +30,7 @@ __all__ = ["annotate", "inspect", "materialise", "overlay"]
     "by statistics, no language model. file: annotations that you have. oracle: the truth of a "
     "synthetic corpus.",
 )
-@click.option("--out", required=True, type=DIRECTORY, help="The ANNOTATIONS_DIR to write.")
+@click.option("--out", type=DIRECTORY, help="The ANNOTATIONS_DIR to write.")
 @click.option("--annotations", type=FILE, help="file and oracle: the annotations, as JSONL.")
 @click.option(
     "--schema",
@@ -111,14 +110,42 @@ __all__ = ["annotate", "inspect", "materialise", "overlay"]
     help="Join a shorter chunk to the next; the overlay does the same.",
 )
 @click.option(
-    "--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Processes."
+    "--executor",
+    type=click.Choice(["local", "slurm", "ray"]),
+    default="local",
+    show_default=True,
+    help="Where the tasks of the job run: datatrove's executors.",
+)
+@click.option(
+    "--executor-options",
+    type=FILE,
+    help="YAML: options of the executor's class in datatrove, such as Slurm's partition and time.",
+)
+@click.option(
+    "--tasks",
+    type=click.IntRange(min=1),
+    help="Cut the job into so many tasks.  [default: by size and workers]",
+)
+@click.option(
+    "--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Tasks at a time."
 )
 @click.option("--limit", type=click.IntRange(min=1), help="Annotate only the first N documents.")
+@click.option(
+    "--sample",
+    type=click.IntRange(min=1),
+    help="Annotate the chunks at N random tokens and write nothing; with --show, --estimate or "
+    "both.  [default: 100]",
+)
+@click.option("--show", is_flag=True, help="Print the sampled chunks with their annotations.")
+@click.option("--estimate", is_flag=True, help="Say what the whole corpus would take.")
+@click.option("--gpus", type=click.IntRange(min=0), default=1, help="For --estimate: GPUs in use.")
+@click.option("--gpu-hour", type=float, help="For --estimate: the price of one GPU for an hour.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of --sample.")
 @MAX_REJECTED
 @OVERWRITE
 @click.option("--resume", is_flag=True, help="Go on after what is annotated already.")
-@click.option("--dry-run", is_flag=True, help="Show the annotations of the first chunks, and stop.")
-def annotate(dry_run: bool, **options: Any) -> None:
+@click.option("--dry-run", is_flag=True, help="The same as --sample 5 --show.")
+def annotate(**options: Any) -> None:
     """Say what each chunk of a corpus is about.
 
     Reads TOKENS_DIR. The chunks of a document are what blank lines separate, those of a
@@ -128,26 +155,29 @@ def annotate(dry_run: bool, **options: Any) -> None:
       {"id": "moby-dick", "chunk": 3, "tags": [["topic", "whaling"], ["entity", "Ahab"]]}
       {"part": 0, "doc": 17, "chunk": 0, "annotation": "topic:whaling\\nentity:Ahab"}
 
-    Writes annotations.jsonl (one record per annotated chunk), rejected.jsonl (what could not be
-    used, and why) and, last, manifest.json. A schema names the allowed keys, such as
-    {"keys": ["topic", "name"], "max_tags": 8, "max_value_chars": 80}, and may describe them to a
-    language model (docs/annotating.md); without one, the keyword annotator has topic, entity,
-    language and sentiment, the others the paper's keys.
+    Writes records/NNNNN.jsonl.zst (one record per annotated chunk), rejected.jsonl (what could not
+    be used, and why) and, last, manifest.json. Killed at any moment, it goes on with --resume. A
+    schema names the allowed keys, such as {"keys": ["topic", "name"], "max_tags": 8,
+    "max_value_chars": 80}, and may describe them to a language model (docs/annotating.md); without
+    one, the keyword annotator has its own, the others the paper's keys.
+
+    On a cluster the same job runs as an array of tasks; slurm.yaml holds at least `partition: NAME`
+    and `time: "08:00:00"`, and TOKENS_DIR and --out lie on a shared file system.
 
     \b
     Examples:
       olmo-anchor annotate tokens/books --annotator keyword --workers 8 --out annotations/books
-      olmo-anchor annotate tokens/books --annotator vllm --dry-run --out annotations/books
-      olmo-anchor annotate tokens/books --annotator openai --url http://node1:8000/v1 \
+      olmo-anchor annotate tokens/books --annotator vllm --sample 1000 --show --estimate
+      olmo-anchor annotate tokens/books --annotator openai --url http://node1:8000/v1 \\
           --url http://node2:8000/v1 --concurrency 4096 --out annotations/books
+      olmo-anchor annotate tokens/books --annotator vllm --out annotations/books \\
+          --executor slurm --executor-options slurm.yaml --tasks 200 --workers 50
       olmo-anchor annotate tokens/books --annotator file --annotations mine.jsonl --out mine
     """
-    from olmo_anchor.annotate.job import AnnotateConfig, preview, summary
-    from olmo_anchor.annotate.llm_config import LLMConfig
+    from olmo_anchor.annotate.command import run
 
-    llm = LLMConfig(**{field.name: options.pop(field.name) for field in fields(LLMConfig)})
-    config = AnnotateConfig(llm=llm, **options)
-    click.echo(preview(config) if dry_run else summary(config.run(), config))
+    if said := run(**options):
+        click.echo(said)
 
 
 @click.command()

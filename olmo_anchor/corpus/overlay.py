@@ -39,13 +39,13 @@ from typing import Any
 from olmo_anchor.annotation import PAPER_SCHEMA
 from olmo_anchor.corpus.chunks import ChunkRule
 from olmo_anchor.corpus.overlay_part import FILES, OverlayPartWriter
-from olmo_anchor.corpus.overlay_records import AnnotationEncoder, RecordReader, annotations_file
+from olmo_anchor.corpus.overlay_records import AnnotationEncoder, RecordReader, record_files
 from olmo_anchor.corpus.overlay_scan import scan_part
 from olmo_anchor.corpus.part_journal import PartJournal
 from olmo_anchor.corpus.schema_file import load_schema, schema_of, schema_record
 from olmo_anchor.corpus.tokens import TokensDir
 from olmo_anchor.errors import InputError
-from olmo_anchor.journal import Journal, Rejects, check_rejected, rejected_line
+from olmo_anchor.journal import Rejects, check_rejected, rejected_line
 from olmo_anchor.manifest import (
     MANIFEST,
     Manifest,
@@ -59,6 +59,9 @@ __all__ = ["MAX_ANNOTATION_TOKENS", "OverlayConfig", "summary"]
 
 MAX_ANNOTATION_TOKENS = 256
 """The longest annotation by default, delimiters included; it must be shorter than an instance."""
+
+_RESUME = ("read", "count", "rejected_bytes")
+"""What of a part's entry only a resumed run needs."""
 
 
 def summary(manifest: Manifest, out: Path) -> str:
@@ -112,7 +115,7 @@ class _Run:
         self.tokens.check_not_interleaved()
         self.tokens.check_contents()
         self.annotations = read_manifest(config.annotations, "annotations")
-        self.records = annotations_file(config.annotations)
+        self.records = record_files(config.annotations, self.annotations)
         self.tokenizer = self.tokens.tokenizer()
         extra = self.annotations.extra
         made_for = extra.get("tokens_manifest", self.tokens.manifest.hash)
@@ -178,17 +181,24 @@ class _Run:
 
     def _parts(self, journal: PartJournal, advance: Advance) -> None:
         done = journal.parts
-        last = done[-1] if done else {"read": 0, "line": 0}
-        _keep_rejects(self.config.out, last["line"])
-        rejects = Rejects(self.config.out / "rejected.jsonl")
+        last: dict[str, Any] = (
+            done[-1] if done else {"read": [0, 0], "count": 0, "rejected_bytes": 0}
+        )
+        path = self.config.out / "rejected.jsonl"
+        if path.exists():
+            # What was rejected after the last finished part is read again.
+            os.truncate(path, last["rejected_bytes"])
+            if not last["rejected_bytes"]:
+                path.unlink()
+        rejects = Rejects(path)
         try:
             reader = RecordReader(
                 self.records,
                 self.schema,
                 [part.documents for part in self.tokens.parts],
                 rejects,
-                start=last["read"],
-                line=last["line"],
+                start=tuple(last["read"]),
+                count=last["count"],
                 part=len(done),
             )
             advance(sum(part["tokens"] for part in done))
@@ -203,17 +213,18 @@ class _Run:
                     rejects,
                 )
                 entry = writer.write(advance)
-                entry["read"], entry["line"] = reader.consumed
+                entry["read"], entry["count"] = reader.consumed, reader.count
+                entry["rejected_bytes"] = path.stat().st_size if path.exists() else 0
                 journal.append(entry)
             self.reasons = rejects.reasons
-            self.lines = reader.line
-            check_rejected(rejects, reader.line, self.config.max_rejected)
+            self.count = reader.count
+            check_rejected(rejects, reader.count, self.config.max_rejected)
         finally:
             rejects.close()
 
     def _manifest(self, parts: list[dict[str, Any]]) -> Manifest:
         out, tokens = self.config.out, self.tokens
-        parts = [{k: v for k, v in part.items() if k not in ("read", "line")} for part in parts]
+        parts = [{k: v for k, v in part.items() if k not in _RESUME} for part in parts]
         total: Counter[str] = Counter()
         for part in parts:
             total.update({k: v for k, v in part.items() if isinstance(v, int)})
@@ -236,7 +247,7 @@ class _Run:
                     (part["longest_annotation"] for part in parts), default=0
                 ),
                 "parts": len(parts),
-                "records": self.lines,
+                "records": self.count,
                 "rejected": self.reasons.total(),
             },
             outputs=[part[name] for part in parts for name in FILES]
@@ -264,16 +275,3 @@ class _Run:
         )
         manifest.write(out)
         return manifest
-
-
-def _keep_rejects(folder: Path, line: int) -> None:
-    """Forget what was rejected after the last finished part: it is read again."""
-    path = folder / "rejected.jsonl"
-    if not path.exists():
-        return
-    with Journal(path) as file:
-        kept = [record for record in file.records() if record["line"] <= line]
-    path.unlink()
-    if kept:
-        with Journal(path) as file:
-            file.extend(kept)

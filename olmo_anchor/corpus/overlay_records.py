@@ -13,8 +13,10 @@ import orjson
 from numpy.typing import NDArray
 
 from olmo_anchor.annotation import Annotation, Schema, Tag
+from olmo_anchor.corpus.documents import read_records
 from olmo_anchor.errors import InputError
 from olmo_anchor.journal import Rejects
+from olmo_anchor.manifest import Manifest
 from olmo_anchor.spans import DELIMITER, KEY, VALUE, roles
 from olmo_anchor.tokenizer import AnchorTokenizer
 
@@ -23,8 +25,8 @@ __all__ = [
     "AnnotationEncoder",
     "Record",
     "RecordReader",
-    "annotations_file",
     "read_annotation",
+    "record_files",
 ]
 
 OUT_OF_ORDER = "out of order: records stand by part, document and chunk"
@@ -34,8 +36,8 @@ OUT_OF_ORDER = "out of order: records stand by part, document and chunk"
 class Record:
     """One annotated chunk.
 
-    :param line: where it stands in its file, from 1.
-    :param start: the byte of the file that it begins at.
+    :param file: the name of the file that it stands in.
+    :param at: which of the files that is, and the line in it, from 1.
     """
 
     part: int
@@ -43,8 +45,8 @@ class Record:
     chunk: int
     id: str | None
     annotation: Annotation
-    line: int
-    start: int
+    file: str
+    at: tuple[int, int]
 
     def where(self) -> dict[str, Any]:
         """For :meth:`Rejects.add`."""
@@ -54,7 +56,8 @@ class Record:
             "doc": self.doc,
             "chunk": self.chunk,
             **named,
-            "line": self.line,
+            "file": self.file,
+            "line": self.at[1],
         }
 
 
@@ -77,28 +80,30 @@ def read_annotation(tags: Any, schema: Schema) -> Annotation:
 
 
 class RecordReader:
-    """``annotations.jsonl`` in order of part and document; what cannot be used is rejected.
+    """Records in order of part and document; what cannot be used is rejected.
 
     A rejected record is as if it were not there: those after it are not held to its place.
 
+    :param paths: files of JSONL, also ``.zst``, which follow one another.
     :param documents: how many each part has.
-    :param start: the byte to begin at, with ``line`` lines before it, of parts up to ``part``.
+    :param start: the file to begin in, and the lines of it to pass over; before them stand
+        ``count`` records, of parts up to ``part``.
     """
 
     def __init__(
         self,
-        path: Path,
+        paths: Sequence[Path],
         schema: Schema,
         documents: Sequence[int],
         rejects: Rejects,
         *,
-        start: int = 0,
-        line: int = 0,
+        start: tuple[int, int] = (0, 0),
+        count: int = 0,
         part: int = 0,
     ) -> None:
-        self.path = path
-        self.line = line
-        self.end = start
+        self.paths = paths
+        self._at = start
+        self._count = count
         self._documents = documents
         self._schema = schema
         self._rejects = rejects
@@ -118,33 +123,42 @@ class RecordReader:
 
     @property
     def consumed(self) -> tuple[int, int]:
-        """The byte and the number of lines before the record that comes next."""
+        """The file that the next record stands in, and the line before it."""
         if self._ahead is None:
-            return self.end, self.line
-        return self._ahead.start, self._ahead.line - 1
+            return self._at
+        file, line = self._ahead.at
+        return file, line - 1
+
+    @property
+    def count(self) -> int:
+        """How many records stand before the next one."""
+        return self._count - (self._ahead is not None)
 
     def _read(self) -> Iterator[Record]:
-        with self.path.open("rb") as file:
-            file.seek(self.end)
-            for raw in file:
-                before = self.end
-                self.end += len(raw)
-                self.line += 1
-                if raw.strip() and (record := self._check(raw, before)):
+        first, passed = self._at
+        for number in range(first, len(self.paths)):
+            for _, line, raw in read_records(self.paths[number]):
+                if number == first and line <= passed:
+                    continue
+                self._at = number, line
+                self._count += 1
+                if record := self._check(raw):
                     yield record
 
-    def _check(self, raw: bytes, before: int) -> Record | None:
+    def _check(self, raw: bytes) -> Record | None:
+        file = self.paths[self._at[0]].name
+        at = {"file": file, "line": self._at[1]}
         try:
             stored = orjson.loads(raw)
         except orjson.JSONDecodeError as error:
-            self._rejects.add("not JSON", line=self.line, detail=str(error))
+            self._rejects.add("not JSON", **at, detail=str(error))
             return None
         if not isinstance(stored, dict):
-            self._rejects.add("not a JSON object", line=self.line)
+            self._rejects.add("not a JSON object", **at)
             return None
         place: tuple[Any, ...] = tuple(stored.get(name) for name in ("part", "doc", "chunk"))
         where = {name: stored[name] for name in ("part", "doc", "chunk", "id") if name in stored}
-        where["line"] = self.line
+        where.update(at)
         if not all(type(number) is int and number >= 0 for number in place):
             self._rejects.add("part, doc and chunk are not all whole numbers from 0", **where)
             return None
@@ -158,7 +172,7 @@ class RecordReader:
         self._last = part, doc
         name = stored.get("id")
         name = None if name is None else str(name)
-        return Record(part, doc, chunk, name, annotation, self.line, before)
+        return Record(part, doc, chunk, name, annotation, file, self._at)
 
     def _check_place(self, part: int, doc: int) -> None:
         if part >= len(self._documents):
@@ -218,12 +232,18 @@ class AnnotationEncoder:
         return np.unique(np.searchsorted(ends, wrong, side="right"))
 
 
-def annotations_file(folder: Path) -> Path:
-    """``annotations.jsonl`` of an ANNOTATIONS_DIR.
+def record_files(folder: Path, manifest: Manifest) -> list[Path]:
+    """The files of records of an ANNOTATIONS_DIR: those that its manifest names, or else
+    ``annotations.jsonl``.
 
-    :raises InputError: when it is missing or empty.
+    :raises InputError: when one is missing, or there is no record in any.
     """
-    path = folder / "annotations.jsonl"
-    if not path.is_file() or not path.stat().st_size:
-        raise InputError(f"{path}: missing or empty; make it with: olmo-anchor annotate")
-    return path
+    names = manifest.extra.get("records", ["annotations.jsonl"])
+    paths = [folder / name for name in names]
+    cure = "make it with: olmo-anchor annotate"
+    for path in paths:
+        if not path.is_file():
+            raise InputError(f"{path}: missing; {cure}")
+    if not any(path.stat().st_size for path in paths):
+        raise InputError(f"{paths[0] if paths else folder}: holds no record; {cure}")
+    return paths

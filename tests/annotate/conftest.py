@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 import pytest
+import zstandard
 
 from olmo_anchor.corpus.tokenize import TokenizeConfig
 
@@ -38,3 +39,12 @@ def tokenize(tmp_path: Path, tiny_tokenizer_file: Path, write_lines: Any) -> Tok
         return out
 
     return make
+
+
+def records(folder: Path) -> list[dict[str, Any]]:
+    """All records of an ANNOTATIONS_DIR, in order."""
+    whole = b"".join(
+        zstandard.ZstdDecompressor().stream_reader(path.read_bytes()).read()
+        for path in sorted((folder / "records").iterdir())
+    )
+    return [orjson.loads(line) for line in whole.splitlines()]

@@ -6,7 +6,9 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
+from olmo_anchor.annotate.executors import check_options
 from olmo_anchor.annotate.prompts import Prompt, described_paper_schema
 from olmo_anchor.corpus.schema_file import load_schema
 
@@ -15,8 +17,18 @@ pytest.importorskip("jinja2")
 PAGE = (Path(__file__).parents[2] / "docs" / "annotating.md").read_text()
 
 
+YAML = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+
+
+def test_the_options_for_slurm_are_ones_that_datatrove_takes(tmp_path: Path) -> None:
+    pytest.importorskip("datatrove")
+    options = yaml.safe_load(YAML[0])
+    assert options["gpus_per_task"] == 1
+    check_options("slurm", 50, options, tmp_path)
+
+
 def test_the_schema_of_the_page_can_be_used(tmp_path: Path) -> None:
-    [block] = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+    _, block = YAML
     (tmp_path / "page.yaml").write_text(block)
     schema = load_schema(tmp_path / "page.yaml")
     assert schema.keys == ("strategy", "key_idea", "domain")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,11 @@ import orjson
 import pytest
 
 from olmo_anchor.annotate.job import AnnotateConfig
+from olmo_anchor.annotate.registry import AnnotatorConfig
 from olmo_anchor.corpus.overlay import OverlayConfig
 from olmo_anchor.errors import InputError, WorkFailed
 from olmo_anchor.manifest import read_manifest
+from tests.annotate.conftest import records
 
 TEXTS = ["The cat.\n\nThe mat.", "The dog ran.", "The\n\ncat\n\nsat"]
 
@@ -21,8 +24,9 @@ def lines(path: Path) -> list[dict[str, Any]]:
 
 
 def annotate(tokens: Path, annotations: Path, out: Path, **options: Any) -> Any:
-    options = {"annotator": "file", **options}
-    return AnnotateConfig(tokens=tokens, annotations=annotations, out=out, **options).run()
+    schema, name = options.pop("schema", None), options.pop("annotator", "file")
+    annotator = AnnotatorConfig(name=name, annotations=annotations, schema=schema)
+    return AnnotateConfig(tokens=tokens, annotator=annotator, out=out, **options).run()
 
 
 def test_records_come_out_in_order_whatever_their_order_was(
@@ -35,30 +39,36 @@ def test_records_come_out_in_order_whatever_their_order_was(
     ]
     tokens = tokenize(TEXTS)
     manifest = annotate(tokens, write_lines("mine.jsonl", given), tmp_path / "annotations")
-    assert lines(tmp_path / "annotations/annotations.jsonl") == [
+    assert records(tmp_path / "annotations") == [
         {
             "part": 0,
             "doc": 0,
             "id": "doc-0",
             "chunk": 1,
+            "text_hash": "dcbfc4bdd77affd7",
             "tags": [["topic", "mat"]],
             "annotator": "file",
+            "attempt": 1,
         },
         {
             "part": 0,
             "doc": 1,
             "id": "doc-1",
             "chunk": 0,
+            "text_hash": "0ea960d64c58eea4",
             "tags": [["topic", "dog"]],
             "annotator": "file",
+            "attempt": 1,
         },
         {
             "part": 0,
             "doc": 2,
             "id": "doc-2",
             "chunk": 1,
+            "text_hash": "020e6846b90a9def",
             "tags": [["topic", "cat"], ["style", "a:b"]],
             "annotator": "file",
+            "attempt": 1,
         },
     ]
     assert manifest.counts == {"chunks": 6, "annotations": 3, "unannotated": 3, "rejected": 0}
@@ -101,14 +111,14 @@ def test_what_does_not_fit_is_rejected_with_its_reason(
 def test_too_many_rejected_fail_and_are_not_counted_twice_on_resuming(
     tokenize: Any, write_lines: Any, tmp_path: Path
 ) -> None:
-    records = [{"id": f"doc-{k}", "chunk": 0, "tags": [["topic", "x"]]} for k in (0, 1, 7, 8, 9)]
-    tokens, path = tokenize(TEXTS), write_lines("mine.jsonl", records)
+    given = [{"id": f"doc-{k}", "chunk": 0, "tags": [["topic", "x"]]} for k in (0, 1, 7, 8, 9)]
+    tokens, path = tokenize(TEXTS), write_lines("mine.jsonl", given)
     out = tmp_path / "annotations"
     with pytest.raises(WorkFailed, match=r"3 of 5 records \(60\.0%\) were rejected"):
         annotate(tokens, path, out)
     manifest = annotate(tokens, path, out, resume=True, max_rejected=0.6)
     assert manifest.counts["rejected"] == 3
-    assert len(lines(out / "annotations.jsonl")) == 2
+    assert len(records(out)) == 2
 
 
 def test_an_annotator_without_its_file_is_an_input_error(
@@ -116,7 +126,7 @@ def test_an_annotator_without_its_file_is_an_input_error(
 ) -> None:
     tokens, out = tokenize(TEXTS), tmp_path / "annotations"
     with pytest.raises(InputError, match="needs --annotations"):
-        AnnotateConfig(tokens=tokens, annotator="oracle", out=out).run()
+        AnnotateConfig(tokens=tokens, annotator=AnnotatorConfig(name="oracle"), out=out).run()
     with pytest.raises(InputError, match="no such file"):
         annotate(tokens, tmp_path / "absent.jsonl", out)
     with pytest.raises(InputError, match="holds no annotation: line 1: not JSON"):
@@ -138,10 +148,7 @@ def test_conversations_have_a_chunk_for_each_trained_run(
     ]
     tokens = tokenize([turns], chat=True)
     path = write_lines("mine.jsonl", [{"id": "doc-0", "chunk": 0, "tags": [["topic", "dog"]]}])
-    seen = AnnotateConfig(
-        tokens=tokens, annotator="oracle", annotations=path, out=tmp_path / "annotations"
-    ).first()
-    assert [chunk.text for chunk, _ in seen] == ["The dog."]
     annotate(tokens, path, tmp_path / "annotations", annotator="oracle")
-    (record,) = lines(tmp_path / "annotations/annotations.jsonl")
+    (record,) = records(tmp_path / "annotations")
     assert record["annotator"] == "oracle"
+    assert record["text_hash"] == hashlib.sha256(b"The dog.").hexdigest()[:16]

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,14 @@ import pytest
 from chat_server import ChatServer, Raw
 
 from olmo_anchor.annotate.base import Chunk, Outcome, Refused
-from olmo_anchor.annotate.job import AnnotateConfig
+from olmo_anchor.annotate.job import AnnotateConfig, open_tokens
 from olmo_anchor.annotate.llm import LLMAnnotator, read_answer, shorten
 from olmo_anchor.annotate.llm_config import LLMConfig
 from olmo_anchor.annotate.prompts import Prompt
+from olmo_anchor.annotate.registry import AnnotatorConfig
 from olmo_anchor.annotation import Annotation, Schema
 from olmo_anchor.errors import InputError, WorkFailed
+from tests.annotate.conftest import records
 
 pytest.importorskip("openai", reason="the extra `annotate` is not installed")
 
@@ -106,9 +109,9 @@ def test_batches_come_out_in_order_whatever_the_order_of_the_answers() -> None:
     batches = [chunks[k : k + 4] for k in range(0, 40, 4)]
     with ChatServer(answer) as server:
         done = list(annotator(server).stream(batches))
-    assert [found for found, _ in done] == batches
+    assert [one.chunks for one in done] == batches
     expected = [tags(("topic", text.split()[0])) for text in texts]
-    assert [outcome for _, outcomes in done for outcome in outcomes] == expected
+    assert [outcome for one in done for outcome in one.outcomes] == expected
 
 
 def test_an_answer_that_cannot_be_used_is_asked_for_again_and_then_refused() -> None:
@@ -123,15 +126,18 @@ def test_an_answer_that_cannot_be_used_is_asked_for_again_and_then_refused() -> 
 
     with ChatServer(answer) as server:
         model = annotator(server, max_tries=3)
-        outcomes = model.annotate([chunk("second"), chunk("never", 1), chunk("nothing", 2)])
+        chunks = [chunk("second"), chunk("never", 1), chunk("nothing", 2)]
+        [done] = model.stream([chunks])
+    outcomes, counts = done.outcomes, done.counts
+    assert done.attempts == [2, 3, 1]
     assert outcomes[0] == tags(("topic", "sea"))
     assert outcomes[1] == Refused(
         "the model's answer has no tag of the schema: there is no ':' in the line"
     )
     assert outcomes[2] is None
     assert seen == {"second": 2, "never": 3, "nothing": 1}
-    assert model.counts["asked_again"] == 3
-    assert (model.counts["prompt_tokens"], model.counts["completion_tokens"]) == (42, 18)
+    assert counts["asked_again"] == 3
+    assert (counts["prompt_tokens"], counts["completion_tokens"]) == (42, 18)
     by_text = [[b for b in server.calls if asked(b) == text] for text in ("never", "second")]
     for first, *others in by_text:
         assert (first["temperature"], first.get("seed")) == (0.0, None)
@@ -155,9 +161,9 @@ def test_a_chunk_that_is_too_long_is_cut_until_it_fits() -> None:
     with ChatServer(answer) as server:
         model = annotator(server, max_chunk_chars=4000)
         long, longer = "a" * 1000, "b" * 9000
-        assert model.annotate([chunk(long), chunk(longer, 1)]) == [tags(("topic", "sea"))] * 2
-        assert model.counts["shortened"] == 2
-        assert model.counts["asked_again"] == 0
+        [done] = model.stream([[chunk(long), chunk(longer, 1)]])
+        assert done.outcomes == [tags(("topic", "sea"))] * 2
+        assert (done.counts["shortened"], done.counts["asked_again"]) == (2, 0)
         assert asked(server.calls[-1]).count("\n[...]\n") == 1
         server.answer = lambda body: Raw(400, {"error": {"message": "prompt is too long"}})
         [refused] = model.annotate([chunk(long)])
@@ -199,11 +205,8 @@ def command(tokens: Path, out: Path, *options: str, **env: str) -> Any:
 
 def config(tokens: Path, out: Path, server: ChatServer, **llm: Any) -> AnnotateConfig:
     own = LLMConfig(**{"model": "m", "url": (server.url,), "give_up": 5.0, **llm})
-    return AnnotateConfig(tokens=tokens, annotator="openai", out=out, llm=own)
-
-
-def records(out: Path) -> list[dict[str, Any]]:
-    return [orjson.loads(line) for line in (out / "annotations.jsonl").read_bytes().splitlines()]
+    annotator = AnnotatorConfig(name="openai", llm=own, chat=open_tokens(tokens).chat)
+    return AnnotateConfig(tokens=tokens, annotator=annotator, out=out)
 
 
 def test_the_command_annotates_with_the_users_schema_and_keeps_no_key(
@@ -246,10 +249,7 @@ def test_the_command_annotates_with_the_users_schema_and_keeps_no_key(
     assert manifest["counts"]["prompt_tokens"] == 23 * 7
 
 
-def test_a_job_whose_server_goes_away_is_finished_later(
-    tokenize: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(LLMAnnotator, "batch_chars", 100)
+def test_a_job_whose_server_goes_away_is_finished_later(tokenize: Any, tmp_path: Path) -> None:
     tokens, out = tokenize(TEXTS), tmp_path / "out"
     with ChatServer(topic_of) as server:
         whole = config(tokens, tmp_path / "whole", server).run()
@@ -262,22 +262,20 @@ def test_a_job_whose_server_goes_away_is_finished_later(
         server.answer = until
         with pytest.raises(WorkFailed, match="--resume"):
             broken.run()
-        assert 0 < len(records(out)) < 24
+        (journal,) = (out / "tasks").glob("?????.jsonl")
+        kept = journal.read_bytes().count(b"\n")
+        assert 0 < kept <= 15
 
         def resume(**options: Any) -> Any:
-            return AnnotateConfig(
-                tokens=tokens,
-                annotator="openai",
-                out=out,
-                llm=LLMConfig(**{"model": "m", "url": (server.url,), **options}),
-                resume=True,
-            ).run()
+            return replace(config(tokens, out, server, **options), resume=True).run()
 
         server.answer = topic_of
         with pytest.raises(InputError, match=r"other settings or inputs \(settings\)"):
             resume(context=True)
         # How the work is spread may change.
+        before = len(server.calls)
         manifest = resume(concurrency=1)
+        assert len(server.calls) - before == 24 - kept
     assert records(out) == records(tmp_path / "whole")
     assert manifest.counts["annotations"] == whole.counts["annotations"] == 24
 
@@ -293,9 +291,7 @@ def test_another_prompt_is_another_job(
         read = prompts._read
         monkeypatch.setattr(prompts, "_read", lambda name: read(name) + "\n# More.")
         with pytest.raises(InputError, match="settings"):
-            AnnotateConfig(
-                tokens=done.tokens, annotator="openai", out=done.out, llm=done.llm, resume=True
-            ).run()
+            replace(done, resume=True).run()
 
 
 def test_context_shows_the_document_so_far(tokenize: Any, tmp_path: Path) -> None:
@@ -337,7 +333,7 @@ def test_dry_run_shows_annotations_and_writes_nothing(tokenize: Any, tmp_path: P
         options = ["--annotator", "openai", "--model", "m", "--url", server.url, "--dry-run"]
         done = command(tokenize(TEXTS), tmp_path / "out", *options)
     assert done.returncode == 0, done.stderr
-    assert "    topic:Captain0" in done.stdout
+    assert "    topic:Captain" in done.stdout
     assert not (tmp_path / "out").exists()
 
 

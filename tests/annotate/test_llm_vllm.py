@@ -16,7 +16,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import orjson
 import pytest
 from tiny_models import save_random_model
 
@@ -26,6 +25,7 @@ from olmo_anchor.chat import chat_template
 from olmo_anchor.engines.chat import ChatEngine, ChatRequest
 from olmo_anchor.errors import InputError
 from olmo_anchor.tokenizer import AnchorTokenizer
+from tests.annotate.conftest import records
 
 pytestmark = [
     pytest.mark.vllm,
@@ -135,8 +135,7 @@ def annotate(tokens: Path, out: Path, schema: Path, *options: str) -> list[dict[
         env={**os.environ, "VLLM_CPU_KVCACHE_SPACE": "1"},
     )
     assert done.returncode == 0, done.stderr
-    records = (out / "annotations.jsonl").read_bytes().splitlines()
-    return [orjson.loads(record) for record in records]
+    return records(out)
 
 
 def test_the_command_on_a_server_and_in_this_process(
@@ -151,8 +150,8 @@ def test_the_command_on_a_server_and_in_this_process(
     by_itself = annotate(
         tokens, tmp_path / "b", schema, "--annotator", "vllm", "--model", str(model)
     )
-    for records in (by_server, by_itself):
-        tags: list[Sequence[Any]] = [record["tags"] for record in records]
+    for found in (by_server, by_itself):
+        tags: list[Sequence[Any]] = [record["tags"] for record in found]
         assert 0 < len(tags) <= 16
         for each in tags:
             assert SCHEMA.refuse(Annotation.of(*map(tuple, each))) is None

@@ -379,7 +379,7 @@ class TestRefusedFiles:
         self.refuse(write_tokens([docs]), annotations, "made for other tokens")
 
     def test_no_annotations(self, write_tokens: Any, write_annotations: Any, docs: Any) -> None:
-        self.refuse(write_tokens([docs]), write_annotations([]), "missing or empty")
+        self.refuse(write_tokens([docs]), write_annotations([]), "holds no record")
 
 
 def test_an_empty_document_is_counted_and_has_no_chunk(
