@@ -20,7 +20,9 @@ _NEVER = frozenset(
     for w in """
     i i'm i'll i'd i've o oh ah god mr mrs miss sir madam chapter part book monday tuesday
     wednesday thursday friday saturday sunday january february march april may june july august
-    september october november december yes no ha inc ltd corp co ceo
+    september october november december
+    mondays tuesdays wednesdays thursdays fridays saturdays sundays christmas easter over under upon
+    yes no ha inc ltd corp co ceo
     so the a an and but or nor if when then there this that these those he she it they we you his
     her my our your their its in on at by for with from to of as not all what who whom whose how why
     where which while after before now here some many most each every both such one two do did does
