@@ -28,6 +28,7 @@ __all__ = [
     "atomic_write",
     "check_output",
     "file_record",
+    "installed_version",
     "prepare_output",
     "read_manifest",
     "sha256_file",
@@ -128,10 +129,11 @@ class Manifest:
 
 def versions() -> dict[str, str]:
     """Of the packages that decide what a command writes; ``absent`` for what is not installed."""
-    return {name: _version(name) for name in _VERSIONED}
+    return {name: installed_version(name) for name in _VERSIONED}
 
 
-def _version(distribution: str) -> str:
+def installed_version(distribution: str) -> str:
+    """``absent`` where it is not installed."""
     try:
         return metadata.version(distribution)
     except metadata.PackageNotFoundError:

@@ -57,7 +57,6 @@ class KeywordAnnotator(Annotator):
     """
 
     name = "keyword"
-    parallel = True
 
     def __init__(self, schema: Schema = KEYWORD_SCHEMA) -> None:
         self.schema = schema

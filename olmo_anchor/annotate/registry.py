@@ -12,10 +12,11 @@ from olmo_anchor.annotate.llm_config import LLM_ANNOTATORS, LLMConfig
 from olmo_anchor.annotation import PAPER_SCHEMA, Schema
 from olmo_anchor.corpus.schema_file import load_schema, schema_record
 from olmo_anchor.errors import InputError
-from olmo_anchor.manifest import file_record
+from olmo_anchor.manifest import file_record, installed_version
 
 __all__ = ["ANNOTATORS", "AnnotatorConfig"]
 
+_KEYWORD_LIBRARIES = ("textblob", "lemminflect", "yake", "py3langid", "vaderSentiment")
 _OF_A_FILE = ("file", "oracle")
 ANNOTATORS = ("keyword", "file", "oracle", *LLM_ANNOTATORS)
 
@@ -67,8 +68,10 @@ class AnnotatorConfig:
 
     def key(self) -> dict[str, Any]:
         """What must be the same for a job to go on; no model is loaded."""
-        settings = {}
-        if self.name in LLM_ANNOTATORS:
+        settings: dict[str, Any] = {}
+        if self.name == "keyword":
+            settings = {name: installed_version(name) for name in _KEYWORD_LIBRARIES}
+        elif self.name in LLM_ANNOTATORS:
             settings = self.llm.settings(self.resolved_schema(), chat=self.chat)
         return {
             "annotator": self.name,

@@ -26,9 +26,9 @@ __all__ = ["annotate", "inspect", "materialise", "overlay"]
     required=True,
     type=click.Choice(["vllm", "openai", "keyword", "file", "oracle"]),
     help="vllm: a language model on this machine's GPUs. openai: one on servers that speak "
-    "OpenAI's protocol, such as `vllm serve`. keyword: keyphrases, names, language and sentiment "
-    "by statistics, no language model. file: annotations that you have. oracle: the truth of a "
-    "synthetic corpus.",
+    "OpenAI's protocol, such as `vllm serve`. keyword: topics, names, actions, places, times, "
+    "language and sentiment without a language model (docs/keyword.md). file: annotations that you "
+    "have. oracle: the truth of a synthetic corpus.",
 )
 @click.option("--out", type=DIRECTORY, help="The ANNOTATIONS_DIR to write.")
 @click.option("--annotations", type=FILE, help="file and oracle: the annotations, as JSONL.")
