@@ -10,7 +10,7 @@ from olmo_anchor.report.load import ARM_NAMES, Summary, alike, maximum
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["diversity_figure", "labels_figure"]
+__all__ = ["diversity_figure", "labels_figure", "svg"]
 
 COLOURS = {
     "base_standard": "#999999",
@@ -60,7 +60,7 @@ def diversity_figure(summaries: list[Summary]) -> str | None:
     axes.set_yticks(range(len(arms)), [ARM_NAMES.get(arm, arm) for arm in arms])
     headline = summaries[0].headline
     axes.set_xlabel(f"{headline.title} of the answers" + (headline.unit and f" ({headline.unit})"))
-    return _svg(figure)
+    return svg(figure)
 
 
 def labels_figure(summary: Summary) -> str | None:
@@ -89,10 +89,11 @@ def labels_figure(summary: Summary) -> str | None:
         )
     axes[-1].set_xticks([])
     figure.supylabel("share of answers", fontsize=9, color=_INK)
-    return _svg(figure)
+    return svg(figure)
 
 
-def _svg(figure: Figure) -> str:
+def svg(figure: Figure) -> str:
+    """A figure as SVG text for a page, in ink that is readable on light and dark paper."""
     from matplotlib import rc_context
 
     for axes in figure.axes:

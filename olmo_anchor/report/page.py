@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 from olmo_anchor.errors import InputError
-from olmo_anchor.manifest import atomic_write
 from olmo_anchor.report.figures import diversity_figure, labels_figure
+from olmo_anchor.report.html import check_page, render_page, write_page
 from olmo_anchor.report.load import ARM_NAMES, Summary, alike, load_summaries, maximum, mean
 from olmo_anchor.report.table import closing_lines, columns, rows, terminal_table
 
 __all__ = ["write_report"]
 
-_TITLE = b"<title>olmo_anchor report</title>"
+_TITLE = "olmo_anchor report"
 
 
 def write_report(folders: list[Path], out: Path) -> None:
@@ -27,10 +26,8 @@ def write_report(folders: list[Path], out: Path) -> None:
         jinja2 is not installed.
     """
     summaries = load_summaries(folders)
-    if out.exists() and _TITLE not in out.read_bytes():
-        raise InputError(f"{out}: was not made by olmo-anchor report; name another file")
-    with atomic_write(out) as file:
-        file.write(render(summaries).encode())
+    check_page(out, _TITLE, "olmo-anchor report")
+    write_page(out, render(summaries))
     console = Console()
     console.print()
     console.print(terminal_table(summaries))
@@ -41,16 +38,13 @@ def write_report(folders: list[Path], out: Path) -> None:
 def render(summaries: list[Summary]) -> str:
     """The page as HTML text. The same summaries give the same bytes."""
     try:
-        from jinja2 import Environment
-    except ImportError:
-        raise InputError("the report needs jinja2: pip install 'olmo-anchor[report]'") from None
-    try:
         figures = {"diversity": diversity_figure(summaries), "labels": labels_figure(summaries[0])}
     except ImportError:
         raise InputError("the report needs matplotlib: pip install 'olmo-anchor[report]'") from None
-    template = files("olmo_anchor.report").joinpath("page.html.jinja").read_text("utf-8")
-    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    return environment.from_string(template).render(
+    return render_page(
+        "olmo_anchor.report",
+        "page.html.jinja",
+        title=_TITLE,
         verdict=_verdict(summaries),
         tiles=_tiles(summaries),
         summaries=summaries,
