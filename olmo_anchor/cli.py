@@ -8,6 +8,7 @@ import sys
 import click
 
 from olmo_anchor.commands.annotations import annotate, inspect, materialise, overlay
+from olmo_anchor.commands.annotations_group import annotations_group
 from olmo_anchor.commands.models import export, generate
 from olmo_anchor.commands.results import evaluate, report
 from olmo_anchor.commands.study import study
@@ -31,7 +32,7 @@ def cli() -> None:
 
 for command in (
     *(tokenize, adopt, annotate, overlay, inspect, materialise),
-    *(export, generate, evaluate, report, study),
+    *(annotations_group, export, generate, evaluate, report, study),
 ):
     cli.add_command(command)
 

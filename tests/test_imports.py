@@ -19,7 +19,7 @@ LEVELS = (
     ("corpus",),
     ("annotate", "training", "generation", "evaluation"),
     ("report",),
-    ("study",),
+    ("study", "quality"),
     ("commands",),
     ("cli",),
 )

@@ -99,6 +99,7 @@ def svg(figure: Figure) -> str:
     for axes in figure.axes:
         axes.tick_params(colors=_INK)
         axes.xaxis.label.set_color(_INK)
+        axes.yaxis.label.set_color(_INK)
         axes.spines[["top", "right"]].set_visible(False)
         axes.spines[["left", "bottom"]].set_color(_INK)
     out = io.StringIO()
