@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,6 +16,7 @@ from typing import Any
 
 import pytest
 from tiny_models import save_random_model
+from vllm_server import VLLMServer
 
 from olmo_anchor.annotate.llm_config import LLMConfig
 from olmo_anchor.annotation import Annotation, Schema
@@ -46,32 +45,8 @@ def model(tiny: AnchorTokenizer, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 @pytest.fixture(scope="module")
 def url(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A server as users start it, with the settings that a CPU needs."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    line = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(model)]
-    line += ["--served-model-name", "tiny", "--host", "127.0.0.1", "--port", str(port)]
-    line += ["--dtype", "float32", "--enforce-eager", "--no-enable-chunked-prefill"]
-    line += ["--max-num-batched-tokens", "16384", "--structured-outputs-config.backend", "guidance"]
-    settings = {
-        "VLLM_CPU_NUM_OF_RESERVED_CPU": "0",
-        "VLLM_CPU_KVCACHE_SPACE": "1",
-        "HF_HUB_OFFLINE": "1",
-    }
-    log = tmp_path_factory.mktemp("server") / "log"
-    with log.open("wb") as file:
-        server = subprocess.Popen(line, env={**os.environ, **settings}, stdout=file, stderr=file)
-        try:
-            deadline = time.monotonic() + 240
-            while b"startup complete" not in log.read_bytes():
-                assert server.poll() is None, log.read_text()[-3000:]
-                assert time.monotonic() < deadline, log.read_text()[-3000:]
-                time.sleep(0.5)
-            yield f"http://127.0.0.1:{port}/v1"
-        finally:
-            server.terminate()
-            server.wait(60)
+    with VLLMServer(model, tmp_path_factory.mktemp("server") / "log") as server:
+        yield server.url
 
 
 @pytest.fixture(scope="module")
