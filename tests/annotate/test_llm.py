@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
+import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -278,6 +280,40 @@ def test_a_job_whose_server_goes_away_is_finished_later(tokenize: Any, tmp_path:
         assert len(server.calls) - before == 24 - kept
     assert records(out) == records(tmp_path / "whole")
     assert manifest.counts["annotations"] == whole.counts["annotations"] == 24
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("asked_before_the_kill", [1, 60, 290])
+def test_a_job_that_is_killed_asks_again_only_for_what_was_in_flight(
+    tokenize: Any, tmp_path: Path, asked_before_the_kill: int
+) -> None:
+    tokens, out = tokenize([f"Captain{k} sang." for k in range(300)]), tmp_path / "out"
+    reached = threading.Event()
+
+    def answer(body: dict[str, Any]) -> str:
+        if len(server.calls) >= asked_before_the_kill:
+            reached.set()
+        time.sleep(0.01)
+        return topic_of(body)
+
+    with ChatServer(answer) as server:
+        line = [sys.executable, "-m", "olmo_anchor.cli", "annotate", str(tokens), "--out", str(out)]
+        line += ["--annotator", "openai", "--model", "m", "--url", server.url, "--concurrency", "4"]
+        job = subprocess.Popen(line)
+        assert reached.wait(60)
+        job.kill()
+        job.wait()
+        time.sleep(0.3)
+        before = len(server.calls)
+        assert subprocess.run([*line, "--resume"], check=False).returncode == 0
+        asked_for = Counter(asked(body) for body in server.calls)
+    assert before < 300
+    assert [record["doc"] for record in records(out)] == list(range(300))
+    assert len(asked_for) == 300
+    # In flight: four with the server, and as many again that are made while answers are read.
+    again = sum(count - 1 for count in asked_for.values())
+    assert again <= 8 + 4
+    print(f"killed after {before} of 300 requests; {again} were sent again")
 
 
 def test_another_prompt_is_another_job(
