@@ -12,10 +12,13 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
+    Task,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.text import Text
 
 __all__ = ["Advance", "console", "progress"]
 
@@ -40,6 +43,7 @@ def progress(what: str, total: float | None = None) -> Iterator[Advance]:
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
+            _Rate(),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
         )
@@ -53,7 +57,7 @@ def progress(what: str, total: float | None = None) -> Iterator[Advance]:
         return
 
     done = 0.0
-    spoke = time.monotonic()
+    began = spoke = time.monotonic()
 
     def log(amount: float = 1, /) -> None:
         nonlocal done, spoke
@@ -62,6 +66,22 @@ def progress(what: str, total: float | None = None) -> Iterator[Advance]:
         if now - spoke >= _LOG_SECONDS:
             spoke = now
             share = f" of {total:,.0f} ({done / total:.0%})" if total else ""
-            console.print(f"{what}: {done:,.0f}{share}", highlight=False)
+            speed = done / (now - began)
+            left = f", {_duration((total - done) / speed)} left" if total and speed else ""
+            console.print(f"{what}: {done:,.0f}{share}, {speed:,.1f}/s{left}", highlight=False)
 
     yield log
+
+
+class _Rate(ProgressColumn):
+    """Units a second."""
+
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text("" if speed is None else f"{speed:,.1f}/s", style="progress.data.speed")
+
+
+def _duration(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}"

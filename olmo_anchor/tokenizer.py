@@ -124,7 +124,7 @@ class AnchorTokenizer:
 
         :raises InputError: when there is none, or it lacks a control token.
         """
-        path = Path(source)
+        path = Path(source) if isinstance(source, str) else source
         names: dict[str, Any] = {
             "delimiters": delimiters,
             "end_of_text": end_of_text,

@@ -45,6 +45,7 @@ __all__ = ["AnnotateConfig", "open_tokens", "summary"]
 class AnnotateConfig:
     """Annotate every chunk of a TOKENS_DIR.
 
+    :param tokens: the folder, or one of :func:`~olmo_anchor.corpus.remote.remote_folder`.
     :param min_chunk_tokens: shorter chunks are joined to the next.
     :param executor: one of :data:`~olmo_anchor.annotate.executors.EXECUTORS`.
     :param executor_options: of datatrove's executor, such as Slurm's partition.
@@ -95,9 +96,8 @@ class AnnotateConfig:
         if folder.lock.exists():
             with sole(folder.lock, str(self.out)):
                 pass
-        prepare_output(
-            self.out, overwrite=self.overwrite, resume=self.resume, inputs=(self.tokens,)
-        )
+        local = [self.tokens] if isinstance(self.tokens, Path) else []
+        prepare_output(self.out, overwrite=self.overwrite, resume=self.resume, inputs=local)
         with sole(folder.lock, str(self.out)):
             plan = self._plan(tokens, self._begin(folder, tokens, key))
             return self._run(plan)
@@ -141,7 +141,7 @@ class AnnotateConfig:
 
     def _plan(self, tokens: TokensDir, tasks: int) -> Plan:
         return Plan(
-            tokens=self.tokens.absolute(),
+            tokens=self.tokens.absolute() if isinstance(self.tokens, Path) else self.tokens,
             out=self.out.absolute(),
             annotator=self.annotator,
             min_chunk_tokens=self.min_chunk_tokens,

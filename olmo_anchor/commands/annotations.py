@@ -11,6 +11,7 @@ from olmo_anchor.commands.options import (
     FILE,
     MAX_REJECTED,
     OVERWRITE,
+    PLACE,
     POLICY,
     TRAIN_TURNS,
     VALUE_ONLY_FRACTION,
@@ -20,7 +21,7 @@ __all__ = ["annotate", "inspect", "materialise", "overlay"]
 
 
 @click.command()
-@click.argument("tokens", type=DIRECTORY, metavar="TOKENS_DIR")
+@click.argument("tokens", type=PLACE, metavar="TOKENS_DIR")
 @click.option(
     "--annotator",
     required=True,
@@ -148,8 +149,9 @@ __all__ = ["annotate", "inspect", "materialise", "overlay"]
 def annotate(**options: Any) -> None:
     """Say what each chunk of a corpus is about.
 
-    Reads TOKENS_DIR. The chunks of a document are what blank lines separate, those of a
-    conversation its trained turns. The annotations for file and oracle are JSONL, in any order:
+    Reads TOKENS_DIR, a folder or a URL such as s3://bucket/tokens. The chunks of a document are
+    what blank lines separate, those of a conversation its trained turns. The annotations for file
+    and oracle are JSONL, in any order:
 
     \b
       {"id": "moby-dick", "chunk": 3, "tags": [["topic", "whaling"], ["entity", "Ahab"]]}

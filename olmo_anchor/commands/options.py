@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -11,12 +12,29 @@ __all__ = [
     "FILE",
     "MAX_REJECTED",
     "OVERWRITE",
+    "PLACE",
     "POLICY",
     "TRAIN_TURNS",
     "VALUE_ONLY_FRACTION",
 ]
 
 DIRECTORY = click.Path(path_type=Path)
+
+
+class _Place(click.ParamType[Any]):
+    """A local folder, or one behind a URL that fsspec knows, such as ``s3://bucket/tokens``."""
+
+    name = "directory or URL"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        if "://" not in str(value):
+            return Path(value)
+        from olmo_anchor.corpus.remote import remote_folder
+
+        return remote_folder(str(value))
+
+
+PLACE = _Place()
 FILE = click.Path(path_type=Path, dir_okay=False)
 
 OVERWRITE = click.option("--overwrite", is_flag=True, help="Replace an existing output folder.")

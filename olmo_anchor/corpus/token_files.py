@@ -55,7 +55,10 @@ def read_bounds(path: Path) -> Iterator[tuple[int, int, str | None]]:
     """
     line = 0
     try:
-        with gzip.open(path, "rt", encoding="utf-8", newline="") as file:
+        with (
+            path.open("rb") as raw,
+            gzip.open(raw, "rt", encoding="utf-8", newline="") as file,
+        ):
             for row in csv.reader(file):
                 yield int(row[0]), int(row[1]), (row[2] or None) if len(row) > 2 else None
                 line += 1
@@ -66,6 +69,12 @@ def read_bounds(path: Path) -> Iterator[tuple[int, int, str | None]]:
 
 
 _MEND = "; put it back, or make the token files again"
+
+
+def _items(path: Path, dtype: np.dtype[Any], start: int, end: int) -> NDArray[Any]:
+    with path.open("rb") as file:
+        file.seek(start * dtype.itemsize)
+        return np.frombuffer(file.read((end - start) * dtype.itemsize), dtype)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,14 +122,13 @@ class Part:
 
     def read(self, start: int, end: int) -> NDArray[Any]:
         """Tokens ``[start, end)``."""
-        size = self.dtype.itemsize
-        return np.fromfile(self.ids, self.dtype, count=end - start, offset=start * size)
+        return _items(self.ids, self.dtype, start, end)
 
     def read_mask(self, start: int, end: int) -> NDArray[np.bool_] | None:
         """The label mask of ``[start, end)``, where there is one."""
         if self.mask is None:
             return None
-        return np.fromfile(self.mask, np.bool_, count=end - start, offset=start)
+        return _items(self.mask, np.dtype(np.bool_), start, end)
 
     def rows(self) -> Iterator[tuple[int, int, str | None]]:
         """Start, end and id of each document, as the ``.csv.gz`` tells them.

@@ -133,3 +133,21 @@ def test_shares_cover_every_document_once() -> None:
     assert tasks_for(tokens=10, documents=99, workers=1) == 1
     assert tasks_for(tokens=10, documents=99, workers=2) == 8
     assert tasks_for(tokens=10**9, documents=10**6, workers=2) == 20
+
+
+@pytest.mark.slow
+def test_tokens_behind_a_url_are_read_in_place(tokenize: Any, tmp_path: Path) -> None:
+    tokens = tokenize(TEXTS)
+    annotate(tokens, tmp_path / "here")
+    command = ("-m", "olmo_anchor.cli", "annotate", tokens.as_uri(), "--annotator", "keyword")
+    out = tmp_path / "there"
+    subprocess.run([sys.executable, *map(str, command), "--out", out], check=True)
+    assert records(out) == records(tmp_path / "here")
+    said = subprocess.run(
+        [sys.executable, *map(str, command[:3]), "nowhere://x", *command[4:], "--out", out],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert said.returncode == 2
+    assert "nowhere://x: cannot be reached" in said.stderr
