@@ -7,7 +7,8 @@ import sys
 
 import click
 
-from olmo_anchor.commands.annotations import annotate, inspect, materialise, overlay
+from olmo_anchor.commands.annotate import annotate
+from olmo_anchor.commands.annotations import inspect, materialise, overlay
 from olmo_anchor.commands.annotations_group import annotations_group
 from olmo_anchor.commands.models import export, generate
 from olmo_anchor.commands.results import evaluate, report

@@ -45,7 +45,7 @@ def test_the_prompt_of_the_page_is_the_one_that_is_sent() -> None:
 
 
 def test_the_options_of_the_page_exist() -> None:
-    from olmo_anchor.commands.annotations import annotate
+    from olmo_anchor.commands.annotate import annotate
 
     known = {flag for parameter in annotate.params for flag in parameter.opts}
     servers = {"--data-parallel-size", "--structured-outputs-config"}
