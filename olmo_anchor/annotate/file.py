@@ -1,26 +1,29 @@
 """Annotations that exist already: a user's own, or the truth of a synthetic corpus.
 
-The file is JSONL, in any order, one annotation per line::
+The file is JSONL, also ``.gz`` and ``.zst``, in any order, one annotation per line::
 
     {"id": "moby-dick", "chunk": 3, "tags": [["topic", "whaling"], ["entity", "Ahab"]]}
     {"part": 0, "doc": 17, "chunk": 0, "annotation": "topic:whaling\\nentity:Ahab"}
 
-A document is named by its id, or by the index of its token file and its index in there.
+A document is named by its id, or by the index of its token file and its index in there. A Parquet
+file has the same as columns; ``tags`` is then a list of pairs, of ``{key, value}``, or a map.
 """
 
 from __future__ import annotations
 
 import hashlib
+import tempfile
 from array import array
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import orjson
 
 from olmo_anchor.annotate.base import Annotator, Chunk, Outcome, Refused
 from olmo_anchor.annotation import Annotation, Schema, parse
+from olmo_anchor.corpus.documents import read_records
 from olmo_anchor.corpus.overlay_records import read_annotation
 from olmo_anchor.errors import InputError
 
@@ -43,15 +46,15 @@ class FileAnnotator(Annotator):
         self._broken: list[tuple[str, dict[str, Any]]] = []
         hashes, offsets, lines = array("Q"), array("q"), array("q")
         offset = 0
-        with path.open("rb") as file:
-            for line, raw in enumerate(file, 1):
-                if raw.strip():
-                    place = self._place(raw, line)
-                    if place is not None:
-                        hashes.append(_hash(place))
-                        offsets.append(offset)
-                        lines.append(line)
-                offset += len(raw)
+        self._file = _open(path)
+        for line, raw in enumerate(self._file, 1):
+            if raw.strip():
+                place = self._place(raw, line)
+                if place is not None:
+                    hashes.append(_hash(place))
+                    offsets.append(offset)
+                    lines.append(line)
+            offset += len(raw)
         if not hashes:
             detail = f": line 1: {self._broken[0][0]}" if self._broken else ""
             raise InputError(f"{path}: holds no annotation{detail}")
@@ -60,7 +63,6 @@ class FileAnnotator(Annotator):
         self._offsets = np.array(offsets, dtype=np.int64)[order]
         self._lines = np.array(lines, dtype=np.int64)[order]
         self._used = np.zeros(len(order), dtype=bool)
-        self._file = path.open("rb")
 
     def _place(self, raw: bytes, line: int) -> Place | None:
         try:
@@ -114,6 +116,40 @@ class FileAnnotator(Annotator):
             yield reason, {"file": str(self.path), "line": int(self._lines[at])}
 
 
+def _open(path: Path) -> IO[bytes]:
+    """The file as JSONL that one can seek in; a copy of what is compressed or Parquet."""
+    if path.suffix not in (".gz", ".zst", ".parquet"):
+        return path.open("rb")
+    # Unlinked from the start: it goes with the process.
+    copy = tempfile.TemporaryFile()  # noqa: SIM115
+    if path.suffix == ".parquet":
+        for row in _rows(path):
+            copy.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
+    else:
+        line = 1
+        for record in read_records(path):
+            copy.write(b"\n" * (record.line - line) + record.raw)  # blank lines are left out
+            line = record.line
+    copy.seek(0)
+    return copy
+
+
+def _rows(path: Path) -> Iterator[dict[str, Any]]:
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError:
+        raise InputError(
+            f"{path}: Parquet is read with pyarrow: pip install 'olmo-anchor[annotate]'"
+        ) from None
+    try:
+        with pyarrow.parquet.ParquetFile(path) as file:
+            for batch in file.iter_batches(4096):
+                yield from batch.to_pylist()
+    except (OSError, pyarrow.ArrowException) as error:
+        raise InputError(f"{path}: cannot be read as Parquet: {error}") from None
+
+
 def _place_of(record: Any) -> Place:
     if not isinstance(record, dict):
         raise ValueError("not a JSON object")
@@ -129,8 +165,8 @@ def _place_of(record: Any) -> Place:
 
 
 def _annotation_of(record: dict[str, Any], schema: Schema) -> Annotation:
-    if "tags" in record:
-        return read_annotation(record["tags"], schema)
+    if record.get("tags") is not None:
+        return read_annotation(_pairs(record["tags"]), schema)
     text = record.get("annotation")
     if not isinstance(text, str):
         raise ValueError("there are neither `tags` nor an `annotation`")
@@ -138,6 +174,17 @@ def _annotation_of(record: dict[str, Any], schema: Schema) -> Annotation:
     if parsed.dropped:
         raise ValueError(parsed.dropped[0].reason)
     return parsed.annotation
+
+
+def _pairs(tags: Any) -> Any:
+    if isinstance(tags, list):
+        return [
+            [tag["key"], tag["value"]]
+            if isinstance(tag, dict) and {*tag} == {"key", "value"}
+            else tag
+            for tag in tags
+        ]
+    return tags
 
 
 def _hash(place: Place) -> int:

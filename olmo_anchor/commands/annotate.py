@@ -157,7 +157,7 @@ _LOOKING = _together(
     "have. oracle: the truth of a synthetic corpus.",
 )
 @click.option("--out", type=DIRECTORY, help="The ANNOTATIONS_DIR to write.")
-@click.option("--annotations", type=FILE, help="file and oracle: the annotations, as JSONL.")
+@click.option("--annotations", type=FILE, help="file and oracle: JSONL or Parquet.")
 @click.option(
     "--schema",
     type=FILE,
@@ -183,7 +183,7 @@ def annotate(**options: Any) -> None:
 
     Reads TOKENS_DIR, a folder or a URL such as s3://bucket/tokens. The chunks of a document are
     what blank lines separate, those of a conversation its trained turns. The annotations for file
-    and oracle are JSONL, in any order:
+    and oracle are JSONL (or the same as Parquet), in any order:
 
     \b
       {"id": "moby-dick", "chunk": 3, "tags": [["topic", "whaling"], ["entity", "Ahab"]]}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
+import zstandard
 
 from olmo_anchor.annotate.job import AnnotateConfig
 from olmo_anchor.annotate.registry import AnnotatorConfig
@@ -152,3 +154,43 @@ def test_conversations_have_a_chunk_for_each_trained_run(
     (record,) = records(tmp_path / "annotations")
     assert record["annotator"] == "oracle"
     assert record["text_hash"] == hashlib.sha256(b"The dog.").hexdigest()[:16]
+
+
+@pytest.mark.parametrize("kind", ["gz", "zst", "lists.parquet", "structs.parquet", "map.parquet"])
+def test_compressed_files_and_parquet_are_read_alike(
+    tokenize: Any, tmp_path: Path, kind: str
+) -> None:
+    given: list[dict[str, Any]] = [
+        {"id": "doc-0", "chunk": 1, "tags": [["topic", "mat"], ["entity", "mat"]]},
+        {"id": "doc-1", "chunk": 0, "tags": [["topic", "dog"]]},
+        {"id": "doc-9", "chunk": 0, "tags": [["topic", "nothing"]]},
+    ]
+    path = tmp_path / f"mine.jsonl.{kind}"
+    raw = b"\n\n".join(orjson.dumps(record) for record in given)
+    if kind == "gz":
+        path.write_bytes(gzip.compress(raw))
+    elif kind == "zst":
+        path.write_bytes(zstandard.compress(raw))
+    else:
+        pytest.importorskip("pyarrow.parquet")
+        import pyarrow
+
+        if kind == "structs.parquet":
+            for record in given:
+                record["tags"] = [{"key": key, "value": value} for key, value in record["tags"]]
+        table = pyarrow.Table.from_pylist(given)
+        if kind == "map.parquet":
+            tags = pyarrow.array(
+                [[*map(tuple, record["tags"])] for record in given],
+                pyarrow.map_(pyarrow.string(), pyarrow.string()),
+            )
+            table = table.set_column(2, "tags", tags)
+        pyarrow.parquet.write_table(table, path)
+    out = tmp_path / "annotations"
+    annotate(tokenize(TEXTS), path, out)
+    assert [record["tags"] for record in records(out)] == [
+        [["topic", "mat"], ["entity", "mat"]],
+        [["topic", "dog"]],
+    ]
+    (rejected,) = lines(out / "rejected.jsonl")
+    assert rejected["line"] == (3 if "parquet" in kind else 5)
