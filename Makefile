@@ -18,7 +18,7 @@ SFT ?=
 TOKENIZER ?=
 
 CONSTRAINTS := constraints.txt
-EXTRAS := hf,annotate,eval,report,dev
+EXTRAS := fast,data,hf,annotate,eval,report,dev
 
 .DEFAULT_GOAL := help
 .PHONY: help install install-vllm demo test test-vllm test-dolma checks lint types fast format clean

@@ -8,7 +8,6 @@ punctuation, and never an id that means something.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ import orjson
 from tokenizers import AddedToken, Tokenizer
 
 from olmo_anchor.annotation import Annotation, Dropped, parse
+from olmo_anchor.encoders import TextEncoder, Tokenizers, byte_level, choose
 from olmo_anchor.errors import InputError
 from olmo_anchor.manifest import atomic_write, write_json
 from olmo_anchor.spans import ControlIds, NewlineTable
@@ -74,12 +74,12 @@ class AnchorTokenizer:
             stored = orjson.loads(raw)
             self._added: list[dict[str, Any]] = stored.get("added_tokens") or []
             self._full = Tokenizer.from_buffer(raw)
-            self._text = Tokenizer.from_buffer(orjson.dumps(_without_controls(stored)))
+            self._text = Tokenizers(orjson.dumps(_without_controls(stored)))
         except Exception as error:  # `tokenizers` raises bare Exception
             raise InputError(f"{source}: not a tokenizer.json: {error}") from None
-        for tokenizer in (self._full, self._text):
-            tokenizer.no_truncation()
-            tokenizer.no_padding()
+        self._full.no_truncation()
+        self._full.no_padding()
+        self._fast: TextEncoder | None = None
         self._check_text_is_safe()
         self.hash = hashlib.sha256(raw).hexdigest()
         self.vocab_size: int = max(self._full.get_vocab(with_added_tokens=True).values()) + 1
@@ -158,7 +158,7 @@ class AnchorTokenizer:
         }
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (self._raw, self.source, self._names)
+        return _rebuild, (self._raw, self.source, self._names, self._fast)
 
     # --- control tokens --------------------------------------------------------------------------
 
@@ -214,12 +214,23 @@ class AnchorTokenizer:
 
     def encode(self, text: str) -> list[int]:
         """The ids of ``text``, none of which is a control token; nothing is added."""
-        return list(self._text.encode(text, add_special_tokens=False).ids)
+        if self._fast is None:
+            return self._text.encode(text)
+        ids: list[int] = self._fast.encode_batch([text])[0].tolist()
+        return ids
 
-    def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
-        """As :meth:`encode`, for many texts at once."""
-        batch = self._text.encode_batch_fast(list(texts), add_special_tokens=False)
-        return [encoding.ids for encoding in batch]
+    def speed_up(self, size: int | None = None) -> None:
+        """From now on encode with the fastest library that gives the same ids.
+
+        :param size: bytes that are to be encoded, where known.
+        """
+        chosen = choose(self._text, [str(token["content"]) for token in self._added], size)
+        self._fast = None if chosen.name == self._text.name else chosen
+
+    @property
+    def text_encoder(self) -> TextEncoder:
+        """What :meth:`encode` encodes with: all that a process needs which does nothing else."""
+        return self._fast or self._text
 
     def decode(self, ids: npt.ArrayLike) -> str:
         """The text of ``ids``; control tokens are shown as their strings."""
@@ -259,10 +270,9 @@ class AnchorTokenizer:
     def token_bytes(self) -> list[bytes]:
         """The bytes that each id stands for inside a text; added tokens stand for none."""
         tokens = [b""] * self.vocab_size
-        vocabulary = self._text.get_vocab(with_added_tokens=False)
-        byte_level = '"ByteLevel"' in self._raw.decode("utf-8", "replace")
-        for token, index in vocabulary.items():
-            tokens[index] = _byte_level(token) if byte_level else token.encode("utf-8", "replace")
+        in_bytes = '"ByteLevel"' in self._raw.decode("utf-8", "replace")
+        for token, index in self._text.vocabulary().items():
+            tokens[index] = byte_level(token) if in_bytes else token.encode("utf-8", "replace")
         for added in self._added:
             tokens[added["id"]] = b""
         return tokens
@@ -281,24 +291,12 @@ def _without_controls(stored: dict[str, Any]) -> dict[str, Any]:
     return text_only
 
 
-def _rebuild(raw: bytes, source: str, names: dict[str, Any]) -> AnchorTokenizer:
-    return AnchorTokenizer(raw, source, **names)
-
-
-def _byte_alphabet() -> dict[str, int]:
-    """GPT-2's printable stand-ins for bytes, as ``tokenizers``' ByteLevel uses them."""
-    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
-    others = [byte for byte in range(256) if byte not in printable]
-    stand_ins = {chr(byte): byte for byte in printable}
-    stand_ins.update({chr(256 + number): byte for number, byte in enumerate(others)})
-    return stand_ins
-
-
-_ALPHABET = _byte_alphabet()
-
-
-def _byte_level(token: str) -> bytes:
-    return bytes(_ALPHABET[char] for char in token if char in _ALPHABET)
+def _rebuild(
+    raw: bytes, source: str, names: dict[str, Any], fast: TextEncoder | None
+) -> AnchorTokenizer:
+    tokenizer = AnchorTokenizer(raw, source, **names)
+    tokenizer._fast = fast
+    return tokenizer
 
 
 def _from_hub(name: str) -> bytes:

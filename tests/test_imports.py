@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parent.parent / "olmo_anchor"
 LEVELS = (
     ("errors",),
     ("annotation", "manifest", "progress", "spans"),
-    ("journal", "policy"),
+    ("encoders", "journal", "policy"),
     ("tokenizer", "engines"),
     ("chat",),
     ("corpus",),

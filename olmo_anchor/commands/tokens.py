@@ -13,7 +13,7 @@ __all__ = ["adopt", "tokenize"]
 
 
 @click.command()
-@click.argument("inputs", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("inputs", nargs=-1, required=True)
 @click.option(
     "--tokenizer", required=True, help="A tokenizer.json, a folder that holds one, or a hub id."
 )
@@ -49,7 +49,7 @@ __all__ = ["adopt", "tokenize"]
     type=click.IntRange(min=1),
     default=1,
     show_default=True,
-    help="Processes that encode, one core each. With 1, `tokenizers` uses all cores by itself.",
+    help="Processes that encode, of one thread each.",
 )
 @click.option("--limit", type=click.IntRange(min=1), help="Use only the first N records.")
 @click.option(
@@ -63,12 +63,17 @@ __all__ = ["adopt", "tokenize"]
     is_flag=True,
     help="Check every record, say what would be written and rejected, stop.",
 )
-def tokenize(inputs: tuple[Path, ...], out: Path, dry_run: bool, **options: Any) -> None:
+def tokenize(inputs: tuple[str, ...], out: Path, dry_run: bool, **options: Any) -> None:
     """Turn documents or conversations into the token files that OLMo-core trains on.
 
-    Reads JSONL, also .gz and .zst: documents {"id", "text"}, or with --chat conversations
-    {"id", "messages": [{"role", "content"}, ...]} with the roles system, user and assistant, which
-    end with the assistant. A record without an id is named FILE/LINE.
+    Reads documents {"id", "text"}, or with --chat conversations {"id", "messages": [{"role",
+    "content"}, ...]} with the roles system, user and assistant, which end with the assistant. They
+    come from JSONL files, also .gz and .zst (Dolma's shards are such), from Parquet, from all of
+    these below a folder, or from the hub as hf://datasets/NAME[/CONFIG]:SPLIT. A record without an
+    id is named FILE/LINE.
+
+    Encodes with gigatoken, tiktoken or tokenizers, the first of them that is installed and gives
+    the ids of tokenizers: pip install 'olmo-anchor[fast]'.
 
     Writes token_ids_part_XXXX.npy (ids without a header, one end-of-text after each document),
     token_ids_part_XXXX.csv.gz (start,end,id per document), with --chat labels_mask_part_XXXX.npy

@@ -21,6 +21,7 @@ from olmo_anchor.progress import progress
 __all__ = ["Survey", "survey"]
 
 _SAMPLE = 200
+_EVERY = 50  # of records whose number is not known
 
 
 @dataclass
@@ -35,6 +36,7 @@ class Survey:
 
     complete: bool
     records: int = 0
+    by_source: Counter[int] = field(default_factory=Counter)
     kept: int = 0
     kept_bytes: int = 0
     tokenised: int = 0
@@ -76,9 +78,9 @@ class Survey:
         )
 
 
-def survey(records: Iterable[Record], encoder: Encoder, total: int) -> Survey:
-    """Read and check ``records``, of which there are ``total``."""
-    every = max(1, total // _SAMPLE)
+def survey(records: Iterable[Record], encoder: Encoder, total: int | None) -> Survey:
+    """Read and check ``records``, of which there are about ``total``."""
+    every = _EVERY if total is None else max(1, total // _SAMPLE)
     found, seen = Survey(complete=every == 1), set[int]()
     with progress("checking records", total) as advance:
         for number, record in enumerate(records):
@@ -86,12 +88,13 @@ def survey(records: Iterable[Record], encoder: Encoder, total: int) -> Survey:
             item = encoder([record])[0] if sampled else encoder.check(record)
             item = refuse_duplicate(item, seen)
             found.records += 1
+            found.by_source[record.source] += 1
             if isinstance(item, Encoded):
                 found.kept += 1
-                found.kept_bytes += len(record.raw)
+                found.kept_bytes += record.size
                 if sampled:
                     found.tokenised += 1
-                    found.tokenised_bytes += len(record.raw)
+                    found.tokenised_bytes += record.size
                     found.tokens += len(item.ids)
                     found.cut += item.truncated
             else:

@@ -1,18 +1,10 @@
-"""Records to token ids, in this process or in several, always in the order of the input."""
+"""Records to token ids: documents and conversations, each batch by an encoder that pickles."""
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
-import threading
-from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,16 +12,13 @@ from numpy.typing import NDArray
 from olmo_anchor.chat import Message, TrainTurns, drop_annotation, encode_conversation
 from olmo_anchor.corpus.documents import BadRecord, Record, parse_conversation, parse_document
 from olmo_anchor.corpus.parts import smallest_uint
-from olmo_anchor.errors import WorkFailed
+from olmo_anchor.encoders import TextEncoder
 from olmo_anchor.tokenizer import AnchorTokenizer
 
-__all__ = ["Encoded", "Encoder", "Rejected", "encode_records"]
-
-_BATCH_BYTES = 1 << 20
-_BATCH_RECORDS = 512
+__all__ = ["ConversationEncoder", "DocumentEncoder", "Encoded", "Encoder", "Rejected"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Encoded:
     """One document of the corpus.
 
@@ -47,7 +36,7 @@ class Encoded:
     controls_broken: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Rejected:
     """One record that cannot be used, by its source and line."""
 
@@ -57,38 +46,34 @@ class Rejected:
     detail: str = ""
 
 
-@dataclass(frozen=True)
-class Encoder:
-    """Encodes batches of records; picklable, so that every worker has one.
-
-    :param stems: of the sources, from which records without an id are named.
-    :param max_length: of a conversation in tokens, annotations not counted.
-    """
-
-    tokenizer: AnchorTokenizer
-    stems: tuple[str, ...]
-    chat: bool
-    train_turns: TrainTurns = "final"
-    max_length: int | None = None
+class Encoder(Protocol):
+    """Encodes batches of records; picklable, so that every worker has one."""
 
     def __call__(self, batch: list[Record]) -> list[Encoded | Rejected]:
-        if self.chat:
-            return [self._conversation(record) for record in batch]
-        return self._documents(batch)
+        """One result per record, in order."""
 
     def check(self, record: Record) -> Encoded | Rejected:
         """What can be told of a record without tokenising it: where it can be used, no ids."""
-        parse = parse_conversation if self.chat else parse_document
-        try:
-            name = parse(record.raw).id
-        except BadRecord as bad:
-            return Rejected(record[:2], bad.name, bad.reason, bad.detail)
-        return Encoded(record[:2], self._name(record, name), self._array([]))
 
-    def _name(self, record: Record, name: str | None) -> str:
-        return name if name is not None else f"{self.stems[record.source]}/{record.line}"
 
-    def _documents(self, batch: list[Record]) -> list[Encoded | Rejected]:
+@dataclass(frozen=True)
+class DocumentEncoder:
+    """Documents, whose ids come from the text encoder alone: all that a worker holds.
+
+    :param names: of the sources, after which records without an id are named.
+    """
+
+    text: TextEncoder
+    end_of_text: int
+    dtype: np.dtype[Any]
+    names: tuple[str, ...]
+
+    @classmethod
+    def of(cls, tokenizer: AnchorTokenizer, names: tuple[str, ...]) -> DocumentEncoder:
+        dtype = smallest_uint(tokenizer.vocab_size)
+        return cls(tokenizer.text_encoder, tokenizer.control.end_of_text, dtype, names)
+
+    def __call__(self, batch: list[Record]) -> list[Encoded | Rejected]:
         done: list[Encoded | Rejected | None] = []
         documents = []
         for record in batch:
@@ -98,26 +83,48 @@ class Encoder:
             except BadRecord as bad:
                 done.append(Rejected(record[:2], bad.name, bad.reason, bad.detail))
         encoded = iter(
-            zip(documents, self.tokenizer.encode_batch([d.text for d in documents]), strict=True)
+            zip(documents, self.text.encode_batch([d.text for d in documents]), strict=True)
         )
         return [
             self._document(record, *next(encoded)) if item is None else item
             for record, item in zip(batch, done, strict=True)
         ]
 
-    def _document(self, record: Record, document: Any, ids: list[int]) -> Encoded | Rejected:
-        name = self._name(record, document.id)
-        if not ids:
+    def _document(self, record: Record, document: Any, ids: NDArray[Any]) -> Encoded | Rejected:
+        name = _name(self.names, record, document.id)
+        if not len(ids):
             return Rejected(record[:2], name, "the text has no tokens")
-        ids.append(self.tokenizer.control.end_of_text)
-        return Encoded(record[:2], name, self._array(ids), crlf=document.crlf)
+        ended = np.empty(len(ids) + 1, self.dtype)
+        ended[:-1] = ids
+        ended[-1] = self.end_of_text
+        return Encoded(record[:2], name, ended, crlf=document.crlf)
+
+    def check(self, record: Record) -> Encoded | Rejected:
+        return _check(record, parse_document, self.names)
+
+
+@dataclass(frozen=True)
+class ConversationEncoder:
+    """Conversations.
+
+    :param names: of the sources, after which records without an id are named.
+    :param max_length: of a conversation in tokens, annotations not counted.
+    """
+
+    tokenizer: AnchorTokenizer
+    names: tuple[str, ...]
+    train_turns: TrainTurns = "final"
+    max_length: int | None = None
+
+    def __call__(self, batch: list[Record]) -> list[Encoded | Rejected]:
+        return [self._conversation(record) for record in batch]
 
     def _conversation(self, record: Record) -> Encoded | Rejected:
         try:
             conversation = parse_conversation(record.raw)
         except BadRecord as bad:
             return Rejected(record[:2], bad.name, bad.reason, bad.detail)
-        name = self._name(record, conversation.id)
+        name = _name(self.names, record, conversation.id)
         ids, mask = encode_conversation(conversation.messages, self.tokenizer, self.train_turns)
         length, limit = len(ids), self.max_length
         truncated = limit is not None and length > limit
@@ -134,7 +141,7 @@ class Encoder:
         return Encoded(
             record[:2],
             name,
-            self._array(ids),
+            np.array(ids, smallest_uint(self.tokenizer.vocab_size)),
             flags,
             conversation.crlf,
             truncated,
@@ -154,77 +161,17 @@ class Encoder:
             broken += len(self.tokenizer.break_controls(content)) - len(content)
         return dropped, broken
 
-    def _array(self, ids: list[int]) -> NDArray[Any]:
-        return np.array(ids, smallest_uint(self.tokenizer.vocab_size))
+    def check(self, record: Record) -> Encoded | Rejected:
+        return _check(record, parse_conversation, self.names)
 
 
-def encode_records(
-    records: Iterable[Record], encoder: Encoder, workers: int
-) -> Iterator[Encoded | Rejected]:
-    """One result per record, in order; a few batches per worker are in memory at a time.
-
-    :param workers: processes; with 1 the work is done here, where ``tokenizers`` uses all cores.
-    :raises WorkFailed: when a worker dies.
-    """
-    batches = _batches(records)
-    if workers == 1:
-        for batch in batches:
-            yield from encoder(batch)
-        return
-    # Spawned, not forked: a fork copies the threads' locks but not the threads of `tokenizers`.
-    with ProcessPoolExecutor(
-        workers,
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=_start_worker,
-        initargs=(encoder,),
-    ) as pool:
-        waiting: deque[Future[list[Encoded | Rejected]]] = deque()
-        try:
-            for batch in islice(batches, 2 * workers):
-                waiting.append(pool.submit(_work, batch))
-            while waiting:
-                results = waiting.popleft().result()
-                for batch in islice(batches, 1):
-                    waiting.append(pool.submit(_work, batch))
-                yield from results
-        except BrokenProcessPool:
-            raise WorkFailed(
-                "a worker process died, most likely for want of memory; give fewer --workers and "
-                "--resume"
-            ) from None
+def _name(names: tuple[str, ...], record: Record, name: str | None) -> str:
+    return name if name is not None else f"{names[record.source]}/{record.line}"
 
 
-def _batches(records: Iterable[Record]) -> Iterator[list[Record]]:
-    batch: list[Record] = []
-    size = 0
-    for record in records:
-        batch.append(record)
-        size += len(record.raw)
-        if size >= _BATCH_BYTES or len(batch) >= _BATCH_RECORDS:
-            yield batch
-            batch, size = [], 0
-    if batch:
-        yield batch
-
-
-_encoder: Encoder
-
-
-def _start_worker(encoder: Encoder) -> None:
-    global _encoder
-    _encoder = encoder
-    os.environ["TOKENIZERS_PARALLELISM"] = "false"
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is told too, and says so once
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    # A worker whose parent was killed would wait for work for ever: it holds the queue's other end.
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)
-
-
-def _work(batch: list[Record]) -> list[Encoded | Rejected]:
-    return _encoder(batch)
+def _check(record: Record, parse: Any, names: tuple[str, ...]) -> Encoded | Rejected:
+    try:
+        name = parse(record.raw).id
+    except BadRecord as bad:
+        return Rejected(record[:2], bad.name, bad.reason, bad.detail)
+    return Encoded(record[:2], _name(names, record, name), np.zeros(0, np.uint32))

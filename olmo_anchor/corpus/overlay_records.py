@@ -13,7 +13,7 @@ import orjson
 from numpy.typing import NDArray
 
 from olmo_anchor.annotation import Annotation, Schema, Tag
-from olmo_anchor.corpus.documents import read_records
+from olmo_anchor.corpus.jsonl import read_lines
 from olmo_anchor.errors import InputError
 from olmo_anchor.journal import Rejects
 from olmo_anchor.manifest import Manifest
@@ -137,7 +137,7 @@ class RecordReader:
     def _read(self) -> Iterator[Record]:
         first, passed = self._at
         for number in range(first, len(self.paths)):
-            for _, line, raw in read_records(self.paths[number]):
+            for line, raw in read_lines(self.paths[number]):
                 if number == first and line <= passed:
                     continue
                 self._at = number, line

@@ -13,15 +13,17 @@ from __future__ import annotations
 
 import csv
 import gzip
+import hashlib
 import io
 import os
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from olmo_anchor.corpus.token_files import sampled_record
+from olmo_anchor.corpus.token_files import sampled_sha256
+from olmo_anchor.manifest import FileRecord
 
 __all__ = ["PART_PATTERNS", "PartWriter", "smallest_uint"]
 
@@ -48,23 +50,22 @@ class PartWriter:
     def __init__(self, folder: Path, index: int, dtype: np.dtype[Any], *, with_mask: bool) -> None:
         self.folder, self.index, self.dtype = folder, index, dtype
         self.tokens = self.documents = 0
-        self._files: dict[str, tuple[Path, IO[bytes]]] = {}
+        self._files: dict[str, _HashedFile] = {}
         self._ids = self._open("ids", f"token_ids_part_{index:04d}.npy")
         self._mask = self._open("mask", f"labels_mask_part_{index:04d}.npy") if with_mask else None
         # Without a time and a name in its header the file is a function of its content alone.
         self._gzip = gzip.GzipFile(
             filename="",
             mode="wb",
+            compresslevel=1,
             fileobj=self._open("csv", f"token_ids_part_{index:04d}.csv.gz"),
             mtime=0,
         )
         self._text = io.TextIOWrapper(self._gzip, encoding="utf-8", newline="")
         self._rows = csv.writer(self._text, lineterminator="\n")
 
-    def _open(self, key: str, name: str) -> IO[bytes]:
-        path = self.folder / name
-        file = path.with_name(f".{name}.partial").open("wb")
-        self._files[key] = (path, file)
+    def _open(self, key: str, name: str) -> _HashedFile:
+        self._files[key] = file = _HashedFile(self.folder / name)
         return file
 
     def add(self, ids: NDArray[Any], mask: NDArray[np.bool_] | None, name: str) -> None:
@@ -73,10 +74,10 @@ class PartWriter:
         :param ids: ``[n]``, with its end-of-text.
         :param mask: ``[n]``, where the part has masks.
         """
-        self._ids.write(ids.astype(self.dtype, copy=False).tobytes())
+        self._ids.write(ids.astype(self.dtype, copy=False).data)
         if self._mask is not None:
             assert mask is not None
-            self._mask.write(mask.tobytes())
+            self._mask.write(mask.data)
         self._rows.writerow((self.tokens, self.tokens + len(ids), name))
         self.tokens += len(ids)
         self.documents += 1
@@ -88,16 +89,43 @@ class PartWriter:
         """
         self._text.close()
         self._gzip.close()
-        for path, file in self._files.values():
-            file.flush()
-            os.fsync(file.fileno())
-            file.close()
-            path.with_name(f".{path.name}.partial").replace(path)
-        records = {key: sampled_record(path, self.folder) for key, (path, _) in self._files.items()}
+        records = {key: file.finish() for key, file in self._files.items()}
         return {
             "ids": records["ids"],
             "mask": records.get("mask"),
             "csv": records["csv"],
             "documents": self.documents,
             "tokens": self.tokens,
+        }
+
+
+class _HashedFile(io.RawIOBase):
+    """A file that is hashed as it is written, and is in its place when it is finished."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.partial = path, path.with_name(f".{path.name}.partial")
+        self._file = self.partial.open("wb", buffering=1 << 20)
+        self._digest = hashlib.sha256()
+        self._size = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, block: Any) -> int:
+        self._digest.update(block)
+        written = self._file.write(block)
+        self._size += written
+        return written
+
+    def finish(self) -> FileRecord:
+        """:returns: its size and hashes, named relative to its folder."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+        self.partial.replace(self.path)
+        return {
+            "path": self.path.name,
+            "size": self._size,
+            "sha256": self._digest.hexdigest(),
+            "sampled_sha256": sampled_sha256(self.path),
         }

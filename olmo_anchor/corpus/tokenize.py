@@ -15,26 +15,37 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from itertools import islice
+from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from olmo_anchor.chat import TrainTurns
-from olmo_anchor.corpus.documents import Record, check_input, read_records, stem
+from olmo_anchor.corpus.documents import Record
 from olmo_anchor.corpus.dry_run import survey
-from olmo_anchor.corpus.encode import Encoded, Encoder, Rejected, encode_records
+from olmo_anchor.corpus.encode import (
+    ConversationEncoder,
+    DocumentEncoder,
+    Encoded,
+    Encoder,
+    Rejected,
+)
 from olmo_anchor.corpus.part_journal import PartJournal
 from olmo_anchor.corpus.parts import PartWriter, smallest_uint
 from olmo_anchor.corpus.resume import PART_FILES, State, refuse_duplicate, resume, seen_ids
+from olmo_anchor.corpus.sources import Source, check_source, open_sources, read_batches
+from olmo_anchor.corpus.workers import encode_batches
 from olmo_anchor.errors import InputError, WorkFailed
 from olmo_anchor.journal import Rejects, check_rejected, rejected_line
 from olmo_anchor.manifest import (
     MANIFEST,
     FileRecord,
     Manifest,
+    check_output,
     file_record,
     prepare_output,
     read_manifest,
@@ -44,7 +55,10 @@ from olmo_anchor.tokenizer import AnchorTokenizer
 
 __all__ = ["TokenizeConfig", "summary"]
 
+Checked = tuple[FileRecord, int | None]
+
 _PART_BYTES = 1 << 30
+_SHUFFLED_BATCH = 256
 _REJECTED = "rejected.jsonl"
 
 
@@ -52,7 +66,8 @@ _REJECTED = "rejected.jsonl"
 class TokenizeConfig:
     """What ``olmo-anchor tokenize`` does.
 
-    :param inputs: JSONL files, also ``.gz`` and ``.zst``.
+    :param inputs: JSONL files, also ``.gz`` and ``.zst``, Parquet files, folders of both, and
+        ``hf://datasets/NAME[/CONFIG]:SPLIT``.
     :param tokenizer: a ``tokenizer.json``, a folder that holds one, or a hub id.
     :param chat: the records are conversations.
     :param layout: of the conversations, ``olmo`` or ``plain``; default the tokenizer's, ``olmo``.
@@ -60,14 +75,14 @@ class TokenizeConfig:
     :param max_length: of a conversation in tokens; annotations, which come later, do not count.
     :param part_tokens: a part holds at most so many tokens, or one longer document; by default as
         many as fill 1 GiB.
-    :param workers: processes that encode.
+    :param workers: processes that encode, of one thread each.
     :param limit: use only the first records, after shuffling.
     :param shuffle_seed: shuffle the records; they are held in memory then.
     :param max_rejected: fail when a larger share of the records is rejected; without one,
         :func:`~olmo_anchor.journal.default_share`.
     """
 
-    inputs: tuple[Path, ...]
+    inputs: tuple[str | Path, ...]
     tokenizer: str
     out: Path
     chat: bool = False
@@ -89,17 +104,26 @@ class TokenizeConfig:
             nothing was written.
         :raises WorkFailed: when too many records were rejected; what was done can be resumed.
         """
-        return self._run(self._load(), self._check())
+        tokenizer, sources = self._load(), self._open()
+        check_output(self.out, overwrite=self.overwrite, resume=self.resume)
+        checked = self._check(sources)
+        sizes = [source.size for source in sources]
+        tokenizer.speed_up(None if None in sizes else sum(size or 0 for size in sizes))
+        return self._run(
+            tokenizer, sources, [record for record, _ in checked], self._total(checked)
+        )
 
     def plan(self) -> list[str]:
         """What :meth:`run` would do, in words: every record is checked, nothing is written."""
-        tokenizer, counts = self._load(), self._check()
-        lines = [f"{path}: {n} records" for path, n in zip(self.inputs, counts, strict=True)]
+        tokenizer, sources = self._load(), self._open()
+        total = self._total(self._check(sources))
+        records = chain.from_iterable(self._batches(sources))
+        found = survey(records, self._encoder(tokenizer, sources), total)
+        lines = [f"{sources[k].label}: {n} records" for k, n in sorted(found.by_source.items())]
         dtype = smallest_uint(tokenizer.vocab_size)
         lines.append(
             f"tokenizer {tokenizer.source}: {tokenizer.vocab_size} tokens, written as {dtype.name}"
         )
-        found = survey(self._records(), self._encoder(tokenizer), self._total(counts))
         return lines + found.lines(self.out, self.max_rejected)
 
     # --- before anything is written --------------------------------------------------------------
@@ -113,51 +137,73 @@ class TokenizeConfig:
             )
         return tokenizer
 
-    def _check(self) -> list[int]:
+    def _open(self) -> list[Source]:
         for option, given in (("--max-length", self.max_length), ("--layout", self.layout)):
             if given is not None and not self.chat:
                 raise InputError(f"{option} is for conversations: give --chat, or leave it out")
-        for path in self.inputs:
-            if not path.exists():
-                raise InputError(f"{path}: no such file")
-            if path.is_dir():
-                raise InputError(f"{path}: is a folder; name the JSONL files in it")
-            if not path.is_file():
-                raise InputError(f"{path}: is a pipe, and inputs are read twice; give a file")
-            if path.resolve().is_relative_to(self.out.resolve()):
-                raise InputError(f"{path}: lies inside the output folder {self.out}")
-        with progress("checking inputs", len(self.inputs)) as advance:
-            counts = []
-            for path in self.inputs:
-                counts.append(check_input(path, chat=self.chat))
-                advance(1)
-        return counts
+        return open_sources(self.inputs, self.out)
 
-    def _total(self, counts: list[int]) -> int:
-        return min(sum(counts), self.limit or sum(counts))
+    def _check(self, sources: list[Source]) -> list[Checked]:
+        # Reading, hashing and decompressing let go of the interpreter's lock.
+        with (
+            progress("checking inputs", len(sources)) as advance,
+            ThreadPoolExecutor(self.workers) as pool,
+        ):
+            checked = []
+            try:
+                for one in pool.map(lambda source: check_source(source, chat=self.chat), sources):
+                    checked.append(one)
+                    advance(1)
+            except InputError:
+                pool.shutdown(cancel_futures=True)
+                raise
+        return checked
 
-    def _encoder(self, tokenizer: AnchorTokenizer) -> Encoder:
-        stems = tuple(stem(path) for path in self.inputs)
-        return Encoder(tokenizer, stems, self.chat, self.train_turns, self.max_length)
+    def _total(self, checked: list[Checked]) -> int | None:
+        """How many records there are about, blank lines among them."""
+        counts = [count for _, count in checked]
+        if None in counts:
+            return self.limit
+        total = sum(count or 0 for count in counts)
+        return min(total, self.limit or total)
 
-    def _records(self) -> Iterator[Record]:
-        records = (
-            record
-            for source, path in enumerate(self.inputs)
-            for record in read_records(path, source)
-        )
-        if self.shuffle_seed is not None:
-            held = list(records)
-            order = np.random.default_rng(self.shuffle_seed).permutation(len(held))
-            records = (held[index] for index in order)
-        return islice(records, self.limit)
+    def _encoder(self, tokenizer: AnchorTokenizer, sources: list[Source]) -> Encoder:
+        names = tuple(source.name for source in sources)
+        if self.chat:
+            return ConversationEncoder(tokenizer, names, self.train_turns, self.max_length)
+        return DocumentEncoder.of(tokenizer, names)
+
+    def _batches(self, sources: list[Source], skip: int = 0) -> Iterator[list[Record]]:
+        """The records to use, in their order, without the first ``skip``."""
+        if self.shuffle_seed is None:
+            batches = read_batches(sources, skip)
+        else:
+            held = list(chain.from_iterable(read_batches(sources)))
+            order = np.random.default_rng(self.shuffle_seed).permutation(len(held))[skip:]
+            batches = (
+                [held[index] for index in order[at : at + _SHUFFLED_BATCH]]
+                for at in range(0, len(order), _SHUFFLED_BATCH)
+            )
+        left = None if self.limit is None else self.limit - skip
+        for batch in batches:
+            if left is not None:
+                batch = batch[:left]
+                left -= len(batch)
+            if not batch:
+                return
+            yield batch
 
     # --- the work --------------------------------------------------------------------------------
 
-    def _run(self, tokenizer: AnchorTokenizer, counts: list[int]) -> Manifest:
+    def _run(
+        self,
+        tokenizer: AnchorTokenizer,
+        sources: list[Source],
+        inputs: list[FileRecord],
+        total: int | None,
+    ) -> Manifest:
         started = time.monotonic()
-        inputs = [file_record(path) for path in self.inputs]
-        identity = self._identity(inputs, tokenizer)
+        identity = self._identity(inputs, sources, tokenizer)
         prepare_output(self.out, overwrite=self.overwrite, resume=self.resume)
         if (self.out / MANIFEST).exists():
             return self._finished(identity)
@@ -165,15 +211,15 @@ class TokenizeConfig:
         state = resume(self.out, self.out / _REJECTED, journal)
         tokenizer.save(self.out / "tokenizer")
         rejects = Rejects(self.out / _REJECTED)
-        total = self._total(counts)
-        self._write(tokenizer, state, journal, rejects, total)
+        self._write(tokenizer, sources, state, journal, rejects, total)
         rejects.close()
+        records = state.consumed
         if not journal.parts:
             reason = rejects.reasons.most_common(1)[0][0]
-            raise WorkFailed(f"{self.out}: all {total} records were rejected, mostly: {reason}")
-        check_rejected(rejects, total, self.max_rejected)
+            raise WorkFailed(f"{self.out}: all {records} records were rejected, mostly: {reason}")
+        check_rejected(rejects, records, self.max_rejected)
         parts = [{k: v for k, v in part.items() if k != "state"} for part in journal.parts]
-        manifest = self._manifest(tokenizer, inputs, identity, state, parts, rejects, total)
+        manifest = self._manifest(tokenizer, inputs, identity, state, parts, rejects)
         manifest.seconds = round(time.monotonic() - started, 3)
         manifest.write(self.out)
         journal.remove()
@@ -182,10 +228,11 @@ class TokenizeConfig:
     def _write(
         self,
         tokenizer: AnchorTokenizer,
+        sources: list[Source],
         state: State,
         journal: PartJournal,
         rejects: Rejects,
-        total: int,
+        total: int | None,
     ) -> None:
         dtype = smallest_uint(tokenizer.vocab_size)
         limit = self.part_tokens or _PART_BYTES // dtype.itemsize
@@ -195,30 +242,40 @@ class TokenizeConfig:
         def finish(part: PartWriter) -> None:
             journal.append(state.entry(part.finish()))
 
-        records = islice(self._records(), state.consumed, None)
+        encoder = self._encoder(tokenizer, sources)
+        batches = self._read(sources, state.consumed)
         with progress("tokenizing records", total) as advance:
             advance(state.consumed)
-            for item in encode_records(records, self._encoder(tokenizer), self.workers):
-                item = refuse_duplicate(item, seen)
-                if isinstance(item, Encoded):
-                    if part is not None and part.tokens + len(item.ids) > limit:
-                        finish(part)
-                        part = None
-                    if part is None:
-                        part = PartWriter(self.out, len(journal.parts), dtype, with_mask=self.chat)
-                    part.add(item.ids, item.mask, item.id)
-                    state.count(item)
-                else:
-                    self._reject(item, rejects)
-                    state.rejected_bytes = rejects.path.stat().st_size
-                state.consumed += 1
-                advance(1)
+            for batch in encode_batches(batches, encoder, self.workers):
+                for item in batch:
+                    item = refuse_duplicate(item, seen)
+                    if isinstance(item, Encoded):
+                        if part is not None and part.tokens + len(item.ids) > limit:
+                            finish(part)
+                            part = None
+                        if part is None:
+                            index = len(journal.parts)
+                            part = PartWriter(self.out, index, dtype, with_mask=self.chat)
+                        part.add(item.ids, item.mask, item.id)
+                        state.count(item)
+                    else:
+                        self._reject(item, sources, rejects)
+                        state.rejected_bytes = rejects.path.stat().st_size
+                    state.consumed += 1
+                advance(len(batch))
             if part is not None:
                 finish(part)
 
-    def _reject(self, item: Rejected, rejects: Rejects) -> None:
+    def _read(self, sources: list[Source], skip: int) -> Iterator[list[Record]]:
+        try:
+            yield from self._batches(sources, skip)
+        except InputError as error:
+            # It was read when it was checked, and parts were written since.
+            raise WorkFailed(f"{error}; what is done is kept, --resume goes on") from None
+
+    def _reject(self, item: Rejected, sources: list[Source], rejects: Rejects) -> None:
         source, line = item.record
-        where: dict[str, Any] = {"file": str(self.inputs[source]), "line": line}
+        where: dict[str, Any] = {"file": sources[source].label, "line": line}
         if item.id is not None:
             where["id"] = item.id
         if item.detail:
@@ -227,11 +284,16 @@ class TokenizeConfig:
 
     # --- what it was made from -------------------------------------------------------------------
 
-    def _identity(self, inputs: list[FileRecord], tokenizer: AnchorTokenizer) -> dict[str, Any]:
-        """All that the files depend on; --resume goes on only with the same."""
+    def _identity(
+        self, inputs: list[FileRecord], sources: list[Source], tokenizer: AnchorTokenizer
+    ) -> dict[str, Any]:
+        """All that the files depend on; --resume goes on only with the same.
+
+        The library that encodes is not of it: they all give the same ids.
+        """
         return {
             "inputs": [[record["size"], record["sha256"]] for record in inputs],
-            "names": [stem(path) for path in self.inputs],
+            "names": [source.name for source in sources],
             "tokenizer": tokenizer.hash,
             "end_of_text": tokenizer.end_of_text,
             "delimiters": list(tokenizer.delimiters),
@@ -257,7 +319,6 @@ class TokenizeConfig:
         state: State,
         parts: list[dict[str, Any]],
         rejects: Rejects,
-        total: int,
     ) -> Manifest:
         outputs = [
             record
@@ -277,7 +338,7 @@ class TokenizeConfig:
             inputs=inputs,
             config=config,
             counts={
-                "records": total,
+                "records": state.consumed,
                 "documents": sum(part["documents"] for part in parts),
                 "tokens": sum(part["tokens"] for part in parts),
                 "parts": len(parts),
@@ -293,6 +354,7 @@ class TokenizeConfig:
                 "chat": self.chat,
                 "layout": tokenizer.layout if self.chat else None,
                 "train_turns": self.train_turns if self.chat else None,
+                "encoder": _encoder_name(tokenizer),
                 "rejected_reasons": dict(rejects.reasons),
                 "identity": identity,
                 "parts": parts,
@@ -300,12 +362,18 @@ class TokenizeConfig:
         )
 
 
+def _encoder_name(tokenizer: AnchorTokenizer) -> str:
+    name = tokenizer.text_encoder.name
+    return f"{name} {version(name)}"
+
+
 def summary(manifest: Manifest, out: Path) -> str:
     """What a person wants to know when it is done, with the next command."""
     counts = manifest.counts
     lines = [
         f"{out}: {counts['documents']} documents, {counts['tokens']} tokens, "
-        f"{counts['parts']} part(s) of {manifest.extra['dtype']}"
+        f"{counts['parts']} part(s) of {manifest.extra['dtype']}, encoded with "
+        f"{manifest.extra.get('encoder', 'tokenizers')}"
     ]
     if manifest.extra["chat"]:
         lines.append(

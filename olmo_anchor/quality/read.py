@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from olmo_anchor.annotation import PAPER_SCHEMA, Annotation, Schema
-from olmo_anchor.corpus.documents import read_records
+from olmo_anchor.corpus.jsonl import read_lines
 from olmo_anchor.corpus.overlay_records import read_annotation, record_files
 from olmo_anchor.corpus.schema_file import schema_of
 from olmo_anchor.corpus.tokens import TokensDir
@@ -119,7 +119,7 @@ class AnnotationsDir:
 
         :raises InputError: at a line that is no record.
         """
-        for _, line, raw in read_records(path):
+        for line, raw in read_lines(path):
             at = f"{path}:{line}"
             try:
                 stored = _object(raw)
@@ -138,7 +138,7 @@ class AnnotationsDir:
         path = self.folder / "rejected.jsonl"
         if not path.exists():
             return
-        for _, line, raw in read_records(path):
+        for line, raw in read_lines(path):
             at = f"{path}:{line}"
             try:
                 stored = _object(raw)

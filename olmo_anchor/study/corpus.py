@@ -14,7 +14,8 @@ from typing import Any
 
 import orjson
 
-from olmo_anchor.corpus.documents import BadRecord, parse_conversation, read_records
+from olmo_anchor.corpus.documents import BadRecord, parse_conversation
+from olmo_anchor.corpus.jsonl import read_lines
 from olmo_anchor.errors import InputError
 from olmo_anchor.manifest import atomic_write
 from olmo_anchor.study.stages import REPOSITORY, Choices, Material
@@ -62,8 +63,8 @@ def split_conversations(root: Path, sft: Path) -> tuple[Path, Path, Path]:
     :raises InputError: when fewer than ten times as many have a user turn.
     """
     asked: dict[str, str] = {}
-    for line in read_records(sft):
-        if (request := _request(line.raw)) is not None:
+    for _, line in read_lines(sft):
+        if (request := _request(line)) is not None:
             asked.setdefault(hashlib.sha256(request.encode()).hexdigest(), request)
     if len(asked) < 10 * HELD_OUT:
         raise InputError(
@@ -72,7 +73,7 @@ def split_conversations(root: Path, sft: Path) -> tuple[Path, Path, Path]:
         )
     chosen = {asked[digest] for digest in sorted(asked)[:HELD_OUT]}
     # Lines that cannot be read stay: `tokenize` counts and keeps them.
-    left = (line.raw for line in read_records(sft) if _request(line.raw) not in chosen)
+    left = (line for _, line in read_lines(sft) if _request(line) not in chosen)
     requests = [request for request in asked.values() if request in chosen]
     return (
         _write(root / "sft_conversations.jsonl", left),

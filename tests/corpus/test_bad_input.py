@@ -61,7 +61,12 @@ def test_a_pipe_and_a_folder(tmp_path: Path, tiny_tokenizer_file: Path) -> None:
     pipe, out = tmp_path / "pipe.jsonl", tmp_path / "out"
     os.mkfifo(pipe)
     assert_refused(run(pipe, "--tokenizer", tiny_tokenizer_file, "--out", out), "is a pipe")
-    assert_refused(run(tmp_path, "--tokenizer", tiny_tokenizer_file, "--out", out), "is a folder")
+    # Nor in a folder, where it is not passed over.
+    done = run(tmp_path, "--tokenizer", tiny_tokenizer_file, "--out", out)
+    assert_refused(done, "pipe.jsonl: is a pipe")
+    (tmp_path / "empty").mkdir()
+    done = run(tmp_path / "empty", "--tokenizer", tiny_tokenizer_file, "--out", out)
+    assert_refused(done, "is a folder without files to read")
     assert not out.exists()
 
 

@@ -160,7 +160,8 @@ def test_crlf_is_normalised_and_counted(tokenize: Any, tiny: AnchorTokenizer) ->
 def test_workers_shuffle_and_time_leave_no_trace(
     tokenize: Any, chat: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("olmo_anchor.corpus.encode._BATCH_RECORDS", 7)
+    monkeypatch.setattr("olmo_anchor.corpus.jsonl._BLOCK", 300)
+    monkeypatch.setattr("olmo_anchor.corpus.tokenize._SHUFFLED_BATCH", 7)
     texts = [f"The cat ran {k} times" for k in range(60)]
     records: list[Any] = documents(*texts)
     if chat:
