@@ -8,6 +8,7 @@ PYTHON ?= python3.11
 VENV ?= .venv
 VENV_VLLM ?= .venv-vllm
 VENV_DOLMA ?= .venv-dolma
+VENV_DATATROVE ?= .venv-datatrove
 BIN := $(VENV)/bin
 
 SEEDS ?= 0
@@ -21,7 +22,7 @@ CONSTRAINTS := constraints.txt
 EXTRAS := fast,data,hf,annotate,eval,report,dev
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-vllm demo test test-vllm test-dolma checks lint types fast format clean
+.PHONY: help install install-vllm demo test test-vllm test-dolma bench-tokenize bench-read checks lint types fast format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -73,6 +74,22 @@ $(VENV_DOLMA)/.installed: Makefile
 test-dolma: install $(VENV_DOLMA)/.installed  ## our token ids against those of dolma tokens
 	OLMO_ANCHOR_DOLMA_PYTHON=$(abspath $(VENV_DOLMA))/bin/python \
 		$(BIN)/python -m pytest -rs tests/corpus/test_dolma_parity.py
+
+# datatrove's tokenizer writes nothing that needs more than its readers do.
+$(VENV_DATATROVE)/.installed: Makefile
+	test -x $(VENV_DATATROVE)/bin/python || $(PYTHON) -m venv $(VENV_DATATROVE)
+	$(VENV_DATATROVE)/bin/python -m pip install --quiet --disable-pip-version-check "datatrove[io]==0.10.1" "tokenizers>=0.21"
+	touch $@
+
+DOCUMENTS ?=
+MB ?= 200
+
+bench-tokenize: install $(VENV_DOLMA)/.installed $(VENV_DATATROVE)/.installed  ## CPU time of tokenize beside dolma and datatrove (DOCUMENTS=x.jsonl TOKENIZER=tokenizer.json MB=200)
+	$(BIN)/python benchmarks/tokenizing.py $(DOCUMENTS) --tokenizer $(TOKENIZER) --mb $(MB) \
+		--dolma-python $(VENV_DOLMA)/bin/python --datatrove-python $(VENV_DATATROVE)/bin/python
+
+bench-read: install  ## CPU time of reading an overlay beside stock files (TOKENIZER=tokenizer.json)
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/read.py --tokenizer $(TOKENIZER)
 
 checks: lint types fast  ## ruff, mypy --strict, fast tests
 

@@ -238,7 +238,7 @@ class InterleavedDocumentSource(DocumentSource):
         window = cut_window(overlay.starts, overlay.positions, begin, end)
         ids = np.empty(end - begin, np.int64)
         ids[window.annotated] = overlay.ids[slice(*window.annotation)]
-        ids[~window.annotated] = self._tokens(*window.content)
+        ids[~window.annotated] = pread(self._ids_file, self._part.dtype, *window.content)
 
         if self._mask_file is None:
             return _range(ids, np.ones(len(ids), bool))
@@ -313,5 +313,6 @@ class InterleavedDocumentSource(DocumentSource):
 
 def _range(ids: NDArray[np.int64], mask: NDArray[np.bool_]) -> TokenRange:
     # OLMo-core declares sequences and takes tensors; anything else it copies twice.
-    ranged = {"input_ids": torch.from_numpy(ids), "label_mask": torch.from_numpy(mask.copy())}
+    mask = mask if mask.flags.writeable else mask.copy()
+    ranged = {"input_ids": torch.from_numpy(ids), "label_mask": torch.from_numpy(mask)}
     return cast(TokenRange, ranged)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +12,7 @@ __all__ = ["Window", "cut_window"]
 Positions = NDArray[np.int64]
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(NamedTuple):
     """A range ``[begin, end)`` of the interleaved stream, taken apart.
 
     :param annotated: bool ``[end - begin]``, True at tokens of annotations.
@@ -40,29 +39,35 @@ def cut_window(starts: Positions, positions: Positions, begin: int, end: int) ->
         stream's length.
     """
     # From the last annotation that begins at or before the range to the last that begins inside.
-    first = max(int(np.searchsorted(positions[:-1], begin, side="right")) - 1, 0)
-    last = max(int(np.searchsorted(positions[:-1], end)), first)
-    opens = positions[first:last]
+    inner = positions[:-1]
+    first = max(int(inner.searchsorted(begin, side="right")) - 1, 0)
+    last = max(int(inner.searchsorted(end)), first)
+    anchors = starts[first:last]
     offsets = positions[first : last + 1] - starts[first : last + 1]
 
-    cuts = np.empty(2 * len(opens) + 2, np.int64)
-    cuts[0], cuts[-1] = begin, end
-    cuts[1:-1:2] = opens
-    cuts[2:-1:2] = opens + np.diff(offsets)
-    cuts = np.clip(cuts, begin, end)
-    lengths: Positions = cuts[1:] - cuts[:-1]
-    reach = lengths[1::2]
-    annotated = np.repeat(np.arange(len(lengths)) % 2 == 1, lengths)
-
+    # Text up to the first annotation, the annotation, text, ...: where each of them ends. Only the
+    # first annotation can begin or end before the range, only the last can end after it.
+    cuts = np.empty(2 * len(anchors) + 2, np.int64)
+    cuts[1:-1:2] = positions[first:last]
+    cuts[2:-1:2] = anchors + offsets[1:]
     skipped = 0
-    if len(opens):
-        skipped = int(offsets[0] + np.clip(begin - opens[0], 0, offsets[1] - offsets[0]))
-    taken = int(reach.sum())
+    if len(anchors):
+        opened, closed = int(cuts[1]), int(cuts[2])
+        skipped = int(offsets[0]) + min(max(begin - opened, 0), closed - opened)
+        cuts[1:3] = max(opened, begin), max(closed, begin)
+        cuts[-2] = min(int(cuts[-2]), end)
+    cuts[0], cuts[-1] = begin, end
+    lengths: Positions = cuts[1:] - cuts[:-1]
+    kinds = np.zeros(len(lengths), np.bool_)
+    kinds[1::2] = True
+    annotated = kinds.repeat(lengths)
+
+    taken = int(np.count_nonzero(annotated))
     content = begin - skipped
     return Window(
         annotated,
         (content, content + (end - begin) - taken),
         (skipped, skipped + taken),
-        starts[first:last],
-        reach,
+        anchors,
+        lengths[1::2],
     )
