@@ -70,6 +70,8 @@ def value_only_tokens(
     for document in np.flatnonzero(first < np.searchsorted(closes, bounds[1:])):
         prefix = flat[starts[document] : closes[first[document]] + 1]
         chosen[document] = is_value_only(prefix, fraction=fraction, seed=seed)
+    if not chosen.any():
+        return np.zeros(ids.shape, bool)
     return np.repeat(chosen, np.diff(bounds)).reshape(ids.shape)
 
 
@@ -102,6 +104,7 @@ def policy_mask(
     trained = role_ids == TEXT
     if value_only_fraction > 0:
         chosen = value_only_tokens(ids, control, fraction=value_only_fraction, seed=seed)
-        trained |= chosen & (role_ids != VALUE)
+        if chosen.any():
+            trained |= chosen & (role_ids != VALUE)
     corpus &= trained
     return corpus

@@ -104,9 +104,12 @@ def roles(
     else:
         led = np.full(len(row_starts), inside)
 
-    begins = np.insert(events, first, row_starts)
-    is_row_start = np.zeros(len(begins), bool)
-    is_row_start[first + np.arange(len(row_starts))] = True
+    led_by = first + np.arange(len(row_starts))
+    is_row_start = np.zeros(len(events) + len(row_starts), bool)
+    is_row_start[led_by] = True
+    begins = np.empty(len(is_row_start), np.int64)
+    begins[led_by] = row_starts
+    begins[~is_row_start] = events
     opens = is_open[begins] & ~is_row_start
     opens[is_row_start] = led
     ends = np.append(begins[1:], flat.size)
@@ -119,8 +122,7 @@ def roles(
     lengths = ends[spans] - starts
     closed = closes_at_end[spans]
     _mark_annotations(out_flat, flat, control, starts, lengths, closed, is_row_start[spans])
-    out_flat[events] = DELIMITER
-    out_flat[flat == control.end_of_text] = TEXT
+    out_flat[events] = np.where(is_open[events] | is_close[events], DELIMITER, TEXT)
     return out
 
 
@@ -146,19 +148,28 @@ def _mark_annotations(
     line_starts = np.zeros(total, bool)
     line_starts[offsets[:-1][lengths > 0]] = True
     line_starts[1:] |= newline[:-1]
-    line = np.cumsum(line_starts) - 1
     first_of_line = np.flatnonzero(line_starts)
+    line_lengths = np.append(first_of_line[1:], total) - first_of_line
 
     # A token belongs to the key up to the first colon of its line, where the line has one.
     colons = np.flatnonzero(tokens == control.colon)
     key_end = np.full(len(first_of_line), -1, np.int64)
-    key_end[line[colons][::-1]] = colons[::-1]
-    key_end[line[offsets[:-1][starts_inside & (lengths > 0)]]] = -1
+    key_end[_line_of(first_of_line, colons)[::-1]] = colons[::-1]
+    key_end[_line_of(first_of_line, offsets[:-1][starts_inside & (lengths > 0)])] = -1
 
-    role = np.where(np.arange(total) <= key_end[line], np.uint8(KEY), np.uint8(VALUE))
+    # Arithmetic, as random choices are slow: a key has one less than a value.
+    in_key = np.arange(total) <= key_end.repeat(line_lengths)
+    role = np.uint8(VALUE) - in_key.view(np.uint8)
     role[newline] = DELIMITER
-    role[np.repeat(~closed, lengths)] = VALUE
+    if not closed.all():
+        role[np.repeat(~closed, lengths)] = VALUE
     out[at] = role
+
+
+def _line_of(first_of_line: Positions, at: Positions) -> Positions:
+    """The number of the line in which each token of ``at`` stands."""
+    line: Positions = first_of_line.searchsorted(at, side="right") - 1
+    return line
 
 
 # --- runs of targets -----------------------------------------------------------------------------
