@@ -21,7 +21,6 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -104,12 +103,12 @@ def _manifests(
         **{"ids": sampled_record(ids, at), "mask": None, "csv": file_record(csv, at)},
         **{"documents": documents, "tokens": tokens},
     }
-    extra = {"tokenizer_hash": tokenizer.hash, "control": asdict(tokenizer.control)}
+    extra = tokenizer.facts()
     Manifest(
         *("tokens", [], {}, {}, []),
         extra={
             **extra,
-            **{"dtype": "uint32", "vocab_size": tokenizer.vocab_size, "chat": False},
+            **{"dtype": "uint32", "chat": False},
             **{"train_turns": None, "parts": [part]},
         },
     ).write(at)

@@ -155,8 +155,7 @@ class AdoptConfig:
             outputs=made,
             extra={
                 "dtype": dtype.name,
-                "tokenizer_hash": tokenizer.hash,
-                "vocab_size": tokenizer.vocab_size,
+                **tokenizer.facts(),
                 "chat": chat,
                 "train_turns": self.train_turns if chat else None,
                 "adopted": True,

@@ -72,7 +72,8 @@ def summary(manifest: Manifest, out: Path) -> str:
     left_out = f"{lacking:,} conversations without one, which no arm trains\n" if lacking else ""
     return (
         f"{out}: {counts['annotations']:,} annotations on {shares['chunks_annotated']:.1%} of "
-        f"{counts['chunks']:,} chunks, {shares['annotation_tokens']:.1%} of all tokens\n"
+        f"{counts['chunks']:,} chunks, {shares['annotation_tokens']:.1%} of all tokens, encoded "
+        f"with {manifest.extra.get('encoder', 'tokenizers')}\n"
         f"{left_out}"
         f"{rejected_line(reasons, counts['records'], out / 'rejected.jsonl')}"
     )
@@ -117,6 +118,7 @@ class _Run:
         self.annotations = read_manifest(config.annotations, "annotations")
         self.records = record_files(config.annotations, self.annotations)
         self.tokenizer = self.tokens.tokenizer()
+        self.tokenizer.speed_up(sum(path.stat().st_size for path in self.records))
         extra = self.annotations.extra
         made_for = extra.get("tokens_manifest", self.tokens.manifest.hash)
         if made_for != self.tokens.manifest.hash:
@@ -256,6 +258,7 @@ class _Run:
                 "key": self.key,
                 "tokens": {"manifest_sha256": tokens.manifest.hash},
                 "tokenizer_hash": tokens.tokenizer_hash,
+                "encoder": self.tokenizer.text_encoder_name,
                 "control": asdict(self.tokenizer.control),
                 "schema": schema_record(self.schema),
                 "min_chunk_tokens": self.rule.min_tokens,

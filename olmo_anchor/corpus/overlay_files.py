@@ -161,8 +161,8 @@ class OverlayDir:
 
 
 def _check_control(folder: Path, control: ControlIds, tokens: TokensDir) -> None:
-    tokenizer = tokens.tokenizer()
-    if control != tokenizer.control:
+    if control != tokens.control():
+        tokenizer = tokens.tokenizer()
         made = tokenizer.decode([control.open, control.close, control.end_of_text])
         names = "".join((*tokenizer.delimiters, tokenizer.end_of_text))
         raise InputError(

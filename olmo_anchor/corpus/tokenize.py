@@ -17,7 +17,6 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -349,22 +348,16 @@ class TokenizeConfig:
             seed=self.shuffle_seed,
             extra={
                 "dtype": smallest_uint(tokenizer.vocab_size).name,
-                "tokenizer_hash": tokenizer.hash,
-                "vocab_size": tokenizer.vocab_size,
+                **tokenizer.facts(),
                 "chat": self.chat,
                 "layout": tokenizer.layout if self.chat else None,
                 "train_turns": self.train_turns if self.chat else None,
-                "encoder": _encoder_name(tokenizer),
+                "encoder": tokenizer.text_encoder_name,
                 "rejected_reasons": dict(rejects.reasons),
                 "identity": identity,
                 "parts": parts,
             },
         )
-
-
-def _encoder_name(tokenizer: AnchorTokenizer) -> str:
-    name = tokenizer.text_encoder.name
-    return f"{name} {version(name)}"
 
 
 def summary(manifest: Manifest, out: Path) -> str:

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import orjson
 
 from olmo_anchor.corpus.token_files import Part, sampled_sha256
 from olmo_anchor.errors import InputError
-from olmo_anchor.manifest import MANIFEST, Manifest, read_manifest
+from olmo_anchor.manifest import MANIFEST, Manifest, read_manifest, sha256_file
+from olmo_anchor.spans import ControlIds
 
 if TYPE_CHECKING:
     from olmo_anchor.tokenizer import AnchorTokenizer
@@ -100,6 +102,21 @@ class TokensDir:
             )
         self._check_names(tokenizer)
         return tokenizer
+
+    def control(self) -> ControlIds:
+        """The ids of the control tokens, without loading the tokenizer where the manifest tells.
+
+        :raises InputError: as :meth:`tokenizer`.
+        """
+        folder, extra = self.folder / "tokenizer", self.manifest.extra
+        try:
+            names = orjson.loads((folder / "tokenizer_anchor.json").read_bytes())
+            same = sha256_file(folder / "tokenizer.json") == self.tokenizer_hash
+        except (OSError, orjson.JSONDecodeError):
+            same = False
+        if not same or "control" not in extra or names != extra.get("tokenizer_names"):
+            return self.tokenizer().control
+        return ControlIds(**extra["control"])
 
     def _check_names(self, tokenizer: AnchorTokenizer) -> None:
         extra = self.manifest.extra

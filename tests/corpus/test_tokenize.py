@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,28 @@ def test_control_strings_in_text_stay_text(tokenize: Any, tiny: AnchorTokenizer)
     assert tiny.decode(ids) == text + "<|endoftext|>"
     assert (ids == tiny.control.end_of_text).sum() == 1
     assert tiny.control.open not in ids
+
+
+def test_the_encoder_is_named_and_is_no_part_of_what_was_made(
+    tmp_path: Path, tiny_tokenizer_file: Path
+) -> None:
+    path = write_jsonl(tmp_path / "input.jsonl", documents(*["The cat sat.\r\n"] * 40_000))
+    config = TokenizeConfig((path,), str(tiny_tokenizer_file), tmp_path / "fast")
+    manifest = config.run()
+    assert manifest.extra["encoder"].startswith("gigatoken 0.")
+    assert f"encoded with {manifest.extra['encoder']}" in summary(manifest, config.out)
+    # The same without the fast ones, and resumed with them.
+    script = (
+        "import sys; sys.modules['gigatoken'] = sys.modules['tiktoken'] = None;"
+        "from olmo_anchor.cli import main; main()"
+    )
+    arguments = ("tokenize", str(path), "--tokenizer", str(tiny_tokenizer_file))
+    slow = tmp_path / "slow"
+    command = [sys.executable, "-c", script, *arguments, "--out", str(slow), "--workers", "2"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert f"encoded with tokenizers {metadata.version('tokenizers')}" in done.stdout
+    assert contents(slow) == contents(config.out)
+    replace(config, out=slow, resume=True).run()
 
 
 def test_parts_hold_whole_documents(tokenize: Any, tiny: AnchorTokenizer) -> None:
@@ -283,6 +306,20 @@ def test_a_tokenizer_that_names_another_layout_is_not_theirs(tokenize: Any) -> N
     names.write_text(names.read_text().replace('"olmo"', '"plain"'))
     with pytest.raises(InputError, match=r"tokenizer_anchor\.json.*'plain'.*'olmo'"):
         TokensDir.open(out).tokenizer()
+
+
+def test_control_ids_are_told_without_loading_but_not_past_a_change(
+    tokenize: Any, tiny: AnchorTokenizer
+) -> None:
+    out, manifest = tokenize(documents("The cat"))
+    opened = TokensDir.open(out)
+    assert opened.control() == tiny.control
+    names, stored = out / "tokenizer/tokenizer_anchor.json", out / "tokenizer/tokenizer.json"
+    names.write_text(names.read_text().replace("<|extra_id_1|>", "<|im_start|>"))
+    assert opened.control().open == tiny.special("<|im_start|>")
+    stored.write_bytes(stored.read_bytes() + b" ")
+    with pytest.raises(InputError, match="not the tokenizer that made these tokens"):
+        opened.control()
 
 
 def read_chat(out: Path, manifest: Manifest) -> tuple[list[int], list[bool]]:
