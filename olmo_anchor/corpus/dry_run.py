@@ -14,7 +14,7 @@ from pathlib import Path
 
 from olmo_anchor.corpus.documents import Record
 from olmo_anchor.corpus.encode import Encoded, Encoder
-from olmo_anchor.corpus.resume import refuse_duplicate
+from olmo_anchor.corpus.seen import SeenIds
 from olmo_anchor.journal import default_share
 from olmo_anchor.progress import progress
 
@@ -81,12 +81,12 @@ class Survey:
 def survey(records: Iterable[Record], encoder: Encoder, total: int | None) -> Survey:
     """Read and check ``records``, of which there are about ``total``."""
     every = _EVERY if total is None else max(1, total // _SAMPLE)
-    found, seen = Survey(complete=every == 1), set[int]()
+    found, seen = Survey(complete=every == 1), SeenIds()
     with progress("checking records", total) as advance:
         for number, record in enumerate(records):
             sampled = number % every == 0
             item = encoder([record])[0] if sampled else encoder.check(record)
-            item = refuse_duplicate(item, seen)
+            (item,) = seen.refuse([item])
             found.records += 1
             found.by_source[record.source] += 1
             if isinstance(item, Encoded):

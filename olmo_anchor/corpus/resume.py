@@ -6,20 +6,23 @@ The journal's entry of a part tells how many records of the input are dealt with
 
 from __future__ import annotations
 
-import hashlib
 import os
 from dataclasses import asdict, dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from olmo_anchor.corpus.encode import Encoded, Rejected
+from olmo_anchor.corpus.encode import Encoded
 from olmo_anchor.corpus.part_journal import PartJournal
 from olmo_anchor.corpus.parts import PART_PATTERNS
+from olmo_anchor.corpus.seen import SeenIds
 from olmo_anchor.corpus.token_files import read_bounds
 
-__all__ = ["PART_FILES", "State", "refuse_duplicate", "resume", "seen_ids"]
+__all__ = ["PART_FILES", "State", "resume", "seen_ids"]
 
 PART_FILES = ("ids", "mask", "csv")
+
+_NAMES = 4096
 
 
 def _zero_counts() -> dict[str, int]:
@@ -67,27 +70,11 @@ def resume(out: Path, rejected: Path, journal: PartJournal) -> State:
     return state
 
 
-def _digest(name: str) -> int:
-    # Eight bytes: some 80 bytes of memory per document, and among 10^8 documents a chance of 3 in
-    # 10 000 that one of them is taken for another.
-    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest())
-
-
-def seen_ids(out: Path, parts: int) -> set[int]:
-    """Digests of the ids of all documents in the finished parts."""
-    return {
-        _digest(name or "")
-        for index in range(parts)
-        for _, _, name in read_bounds(out / f"token_ids_part_{index:04d}.csv.gz")
-    }
-
-
-def refuse_duplicate(item: Encoded | Rejected, seen: set[int]) -> Encoded | Rejected:
-    """Reject a document whose id was there before; remember it otherwise."""
-    if not isinstance(item, Encoded):
-        return item
-    digest = _digest(item.id)
-    if digest in seen:
-        return Rejected(item.record, item.id, "duplicate id")
-    seen.add(digest)
-    return item
+def seen_ids(out: Path, parts: int) -> SeenIds:
+    """The ids of all documents in the finished parts."""
+    seen = SeenIds()
+    for index in range(parts):
+        rows = read_bounds(out / f"token_ids_part_{index:04d}.csv.gz")
+        while names := [name or "" for _, _, name in islice(rows, _NAMES)]:
+            seen.add(names)
+    return seen

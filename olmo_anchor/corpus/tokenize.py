@@ -35,7 +35,7 @@ from olmo_anchor.corpus.encode import (
 )
 from olmo_anchor.corpus.part_journal import PartJournal
 from olmo_anchor.corpus.parts import PartWriter, smallest_uint
-from olmo_anchor.corpus.resume import PART_FILES, State, refuse_duplicate, resume, seen_ids
+from olmo_anchor.corpus.resume import PART_FILES, State, resume, seen_ids
 from olmo_anchor.corpus.sources import Source, check_source, open_sources, read_batches
 from olmo_anchor.corpus.workers import encode_batches
 from olmo_anchor.errors import InputError, WorkFailed
@@ -246,8 +246,7 @@ class TokenizeConfig:
         with progress("tokenizing records", total) as advance:
             advance(state.consumed)
             for batch in encode_batches(batches, encoder, self.workers):
-                for item in batch:
-                    item = refuse_duplicate(item, seen)
+                for item in seen.refuse(batch):
                     if isinstance(item, Encoded):
                         if part is not None and part.tokens + len(item.ids) > limit:
                             finish(part)
