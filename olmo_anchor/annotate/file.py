@@ -23,7 +23,7 @@ import orjson
 
 from olmo_anchor.annotate.base import Annotator, Chunk, Outcome, Refused
 from olmo_anchor.annotation import Annotation, Schema, parse
-from olmo_anchor.corpus.documents import read_records
+from olmo_anchor.corpus.jsonl import read_records
 from olmo_anchor.corpus.overlay_records import read_annotation
 from olmo_anchor.errors import InputError
 
