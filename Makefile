@@ -3,6 +3,7 @@
 #   make demo                                  the built-in story world, from documents to a report
 #   make demo SEEDS="0 1" ENGINE=vllm          more seeds, sampled with vLLM
 #   make demo CORPUS=docs.jsonl SFT=chats.jsonl TOKENIZER=tokenizer.json    your own files
+#   make data CORPUS=wikipedia ANNOTATOR=keyword    a public corpus, from download to overlay
 
 PYTHON ?= python3.11
 VENV ?= .venv
@@ -17,6 +18,12 @@ OUT ?= runs/demo
 CORPUS ?=
 SFT ?=
 TOKENIZER ?=
+DATA ?= data
+SOURCE ?=
+TOKENS ?=
+LIMIT ?=
+ANNOTATOR ?=
+DRY_RUN ?=
 
 CONSTRAINTS := constraints.txt
 EXTRAS := fast,data,hf,annotate,eval,report,dev
@@ -58,6 +65,17 @@ demo: $(DEMO_VENV)/.installed  ## documents -> anchored model -> report, on a la
 		$(foreach seed,$(SEEDS),--seed $(seed)) \
 		$(if $(CORPUS),--corpus $(CORPUS)) $(if $(SFT),--sft $(SFT)) \
 		$(if $(TOKENIZER),--tokenizer $(TOKENIZER))
+
+.PHONY: data data-list
+
+data: install  ## prepare a corpus of data_prep/: CORPUS=wikipedia (SOURCE, TOKENS, LIMIT, ANNOTATOR, DATA)
+	$(BIN)/python data_prep/prepare.py $(CORPUS) --data $(DATA) \
+		$(foreach source,$(SOURCE),--source $(source)) $(if $(TOKENS),--tokens $(TOKENS)) \
+		$(if $(LIMIT),--limit $(LIMIT)) $(if $(ANNOTATOR),--annotator "$(ANNOTATOR)") \
+		$(if $(TOKENIZER),--tokenizer $(TOKENIZER)) $(if $(DRY_RUN),--dry-run)
+
+data-list: install  ## the corpora of data_prep/: size, licence, disk and time of each
+	$(BIN)/python data_prep/prepare.py --list
 
 test: install  ## every test that runs without a GPU
 	$(BIN)/python -m pytest -m "not gpu and not vllm"
