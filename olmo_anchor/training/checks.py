@@ -5,16 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 import orjson
-from olmo_core.data.composable import ConcatAndChunkInstanceSourceConfig
+from olmo_core.data.composable import (
+    ConcatAndChunkInstanceSourceConfig,
+    MixingInstanceSourceConfig,
+)
 
 from olmo_anchor.corpus.overlay_files import OverlayDir
 from olmo_anchor.errors import InputError
 from olmo_anchor.policy import MaskPolicy
 from olmo_anchor.tokenizer import AnchorTokenizer
 from olmo_anchor.training.instances import PaddedInstanceSourceConfig
+from olmo_anchor.training.mixture import document_sources
 from olmo_anchor.training.recipes import AnchoredExperimentConfig
 from olmo_anchor.training.save_folder import find_checkpoint
-from olmo_anchor.training.source import InterleavedDocumentSourceConfig
 
 __all__ = ["check_experiment"]
 
@@ -31,20 +34,19 @@ def check_experiment(config: AnchoredExperimentConfig, tokenizer: AnchorTokenize
             _check_same_tokenizer(run, tokenizer)
             _check_same_layout(run, config.layout)
     policy = MaskPolicy(config.collator.policy)
-    chunked = isinstance(config.dataset, ConcatAndChunkInstanceSourceConfig)
+    chunked = isinstance(
+        config.dataset, ConcatAndChunkInstanceSourceConfig | MixingInstanceSourceConfig
+    )
     if chunked and policy.masks_by_role:
         raise InputError(
             f"the policy {policy} masks by role, which needs instances that begin at a document; "
             "this recipe cuts documents into chunks"
         )
-    if not isinstance(
-        config.dataset, PaddedInstanceSourceConfig | ConcatAndChunkInstanceSourceConfig
-    ):
-        return
-    for source in config.dataset.sources:
-        if isinstance(source, InterleavedDocumentSourceConfig) and config.inputs:
+    for source in document_sources(config.dataset):
+        if config.inputs:
             _, overlay = source.open()
             if overlay is not None and source.annotations and policy.masks_by_role:
+                assert isinstance(config.dataset, PaddedInstanceSourceConfig)  # chunks were refused
                 _check_length(overlay, config.dataset.sequence_length)
 
 

@@ -81,7 +81,11 @@ def _parse(description: str | None) -> tuple[Inputs, bool, list[str]]:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("--tokens", metavar="DIR", help="what `olmo-anchor tokenize` wrote")
+    parser.add_argument(
+        "--tokens",
+        metavar="DIR",
+        help="what `olmo-anchor tokenize` wrote, or for pretraining a mixture file (YAML)",
+    )
     parser.add_argument("--overlay", metavar="DIR", help="what `olmo-anchor overlay` wrote for it")
     parser.add_argument("--save-folder", metavar="DIR", help="where the run goes")
     parser.add_argument(

@@ -20,12 +20,14 @@ end to end and cut into instances: for pretraining, not for policies that mask b
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from olmo_core.data.composable import (
     ConcatAndChunkInstanceSourceConfig,
+    InstanceSourceConfig,
     MixingInstanceSourceConfig,
     MixingInstanceSourceSpecConfig,
 )
@@ -34,7 +36,7 @@ from olmo_anchor.corpus.tokens import TokensDir
 from olmo_anchor.errors import InputError
 from olmo_anchor.training.source import InterleavedDocumentSourceConfig
 
-__all__ = ["Mixture", "MixtureSource"]
+__all__ = ["Mixture", "MixtureSource", "document_sources"]
 
 
 @dataclass(frozen=True)
@@ -179,6 +181,16 @@ class Mixture:
             raise InputError(
                 f"{one} and {other} were made with different tokenizers; make one of them again"
             )
+
+
+def document_sources(dataset: InstanceSourceConfig) -> Iterator[InterleavedDocumentSourceConfig]:
+    """Our sources in a dataset, be they mixed or not."""
+    if isinstance(dataset, MixingInstanceSourceConfig):
+        for spec in dataset.source_specs:
+            yield from document_sources(spec.source)
+    for source in getattr(dataset, "sources", ()):
+        if isinstance(source, InterleavedDocumentSourceConfig):
+            yield source
 
 
 _FIELDS = {"share", "tokens", "repeat", "path", "from"}

@@ -38,6 +38,7 @@ from olmo_core.train.train_module import (
 )
 
 from olmo_anchor.corpus.tokens import TokensDir
+from olmo_anchor.errors import InputError
 from olmo_anchor.policy import MaskPolicy
 from olmo_anchor.tokenizer import AnchorTokenizer
 from olmo_anchor.training.callbacks import (
@@ -47,6 +48,7 @@ from olmo_anchor.training.callbacks import (
 )
 from olmo_anchor.training.collator import AnchorCollatorConfig
 from olmo_anchor.training.instances import PaddedInstanceSourceConfig
+from olmo_anchor.training.mixture import Mixture, document_sources
 from olmo_anchor.training.source import InterleavedDocumentSourceConfig
 
 __all__ = [
@@ -104,8 +106,33 @@ class Inputs:
 
     @cached_property
     def tokens_dir(self) -> TokensDir | None:
-        """:raises InputError: when the TOKENS_DIR is unfinished."""
+        """The first of a mixture's, which all have the same tokenizer.
+
+        :raises InputError: when the TOKENS_DIR is unfinished.
+        """
+        if self.mixture is not None:
+            return TokensDir.open(self.mixture.sources[0].tokens)
         return None if self.tokens is None else TokensDir.open(Path(self.tokens))
+
+    @cached_property
+    def mixture(self) -> Mixture | None:
+        """None where ``tokens`` is a TOKENS_DIR.
+
+        :raises InputError: when it is no mixture, or an overlay is named beside it.
+        """
+        if self.tokens is None or Path(self.tokens).suffix not in (".yaml", ".yml"):
+            return None
+        if self.overlay is not None:
+            raise InputError(f"{self.tokens}: each source of a mixture brings its own overlay")
+        return Mixture.load(Path(self.tokens))
+
+    @property
+    def folders(self) -> list[str]:
+        """The TOKENS_DIRs and OVERLAY_DIRs that are read."""
+        if self.mixture is None:
+            return [path for path in (self.tokens, self.overlay) if path is not None]
+        named = [(source.tokens, source.overlay) for source in self.mixture.sources]
+        return [str(path) for pair in named for path in pair if path is not None]
 
     @property
     def layout(self) -> str | None:
@@ -203,8 +230,14 @@ def experiment(
     source = InterleavedDocumentSourceConfig(
         tokens=inputs.tokens or "", overlay=inputs.overlay, annotations=annotations
     )
-    dataset: PaddedInstanceSourceConfig | ConcatAndChunkInstanceSourceConfig
-    if chunked:
+    dataset: InstanceSourceConfig
+    if inputs.mixture is not None:
+        if not chunked:
+            raise InputError(f"{inputs.tokens}: this recipe takes one TOKENS_DIR, no mixture")
+        dataset = inputs.mixture.config(
+            sequence_length=sequence_length, annotations=annotations, seed=seed
+        )
+    elif chunked:
         dataset = ConcatAndChunkInstanceSourceConfig([source], sequence_length)
     else:
         dataset = PaddedInstanceSourceConfig(
@@ -274,7 +307,7 @@ def experiment(
         start_like=start_like or {},
         tokenizer_hash=loaded.hash if loaded is not None else "",
         layout=inputs.layout,
-        inputs=[path for path in (inputs.tokens, inputs.overlay) if path is not None],
+        inputs=inputs.folders,
     )
 
 
@@ -292,11 +325,7 @@ def lay_in_annotations(
 ) -> AnchoredExperimentConfig:
     """The annotated sibling of an experiment: the same but for the annotations and the policy."""
     config = config.copy()
-    assert isinstance(
-        config.dataset, PaddedInstanceSourceConfig | ConcatAndChunkInstanceSourceConfig
-    )
-    for source in config.dataset.sources:
-        assert isinstance(source, InterleavedDocumentSourceConfig)
+    for source in document_sources(config.dataset):
         source.annotations = True
     config.collator.policy = policy
     return config

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections import Counter
@@ -14,6 +15,7 @@ from olmo_core.data import TokenizerConfig
 from olmo_core.data.composable import ComposableDataLoaderConfig, MixingInstanceSource
 
 from olmo_anchor.errors import InputError
+from olmo_anchor.manifest import read_manifest
 from olmo_anchor.tokenizer import AnchorTokenizer
 from olmo_anchor.training.mixture import Mixture
 from tests.training.folders import write_overlay, write_tokens
@@ -166,3 +168,53 @@ def test_the_mixture_that_is_shipped() -> None:
         corpus = yaml.safe_load((SHIPPED.parent / f"{source.name}.yaml").read_text())
         # Up to the paper's largest run no document is needed twice.
         assert corpus["size"]["tokens"] > source.share * 50e9, source.name
+
+
+# --- in a recipe --------------------------------------------------------------------------------
+
+
+def recipe(name: str, corpora: Path, *words: str, code: int = 0) -> str:
+    """The recipe on the mixture of cats and dogs; what it said."""
+    path = mixture(corpora, f"root: {corpora}\n{THREE_TO_ONE}")
+    command = [sys.executable, f"train_configs/{name}.py", "--tokens", str(path)]
+    small = ["--dataset.num_tokens=3200", "--trainer.max_duration.value=2"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [*command, *small, *words], cwd=ROOT, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == code, f"{done.stdout}\n{done.stderr}"
+    return done.stdout + done.stderr
+
+
+SHORT = (
+    *(f"--dataset.source_specs.{k}.source.sequence_length={LENGTH}" for k in (0, 1)),
+    f"--train_module.max_sequence_length={LENGTH}",
+    f"--train_module.rank_microbatch_size={4 * LENGTH}",
+    f"--data_loader.global_batch_size={4 * LENGTH}",
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("arm", ["standard", "annotated"])
+def test_both_arms_train_on_a_mixture_and_go_on(arm: str, corpora: Path) -> None:
+    name, run = f"small_base_{arm}", corpora / "run"
+    assert "50 steps an epoch" in recipe(name, corpora, *SHORT, "--dry-run")
+    words = ("--save-folder", str(run), "--trainer.callbacks.checkpointer.save_interval=1")
+    recipe(name, corpora, *SHORT, *words, "--trainer.hard_stop={value: 1, unit: steps}")
+    assert "finished, 2 steps" in recipe(name, corpora, *SHORT, *words)
+    inputs = [record["path"] for record in read_manifest(run).inputs]
+    for folder in ("cats/tokens", "cats/overlay", "dogs/tokens", "dogs/overlay"):
+        assert any(folder in path for path in inputs)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "words", "said"),
+    [
+        ("small_base_annotated", ("--collator.policy=anchored",), "masks by role, which needs"),
+        ("small_base_annotated", ("--overlay", "x"), "each source of a mixture brings its own"),
+        ("small_sft_standard", (), "this recipe takes one TOKENS_DIR, no mixture"),
+    ],
+)
+def test_what_a_recipe_refuses(name: str, words: tuple[str, ...], said: str, corpora: Path) -> None:
+    assert said in recipe(name, corpora, *words, "--dry-run", code=2)
