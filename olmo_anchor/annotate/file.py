@@ -23,7 +23,7 @@ import orjson
 
 from olmo_anchor.annotate.base import Annotator, Chunk, Outcome, Refused
 from olmo_anchor.annotation import Annotation, Schema, parse
-from olmo_anchor.corpus.jsonl import read_records
+from olmo_anchor.corpus.jsonl import read_lines
 from olmo_anchor.corpus.overlay_records import read_annotation
 from olmo_anchor.errors import InputError
 
@@ -126,10 +126,10 @@ def _open(path: Path) -> IO[bytes]:
         for row in _rows(path):
             copy.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
     else:
-        line = 1
-        for record in read_records(path):
-            copy.write(b"\n" * (record.line - line) + record.raw)  # blank lines are left out
-            line = record.line
+        last = 1
+        for line, raw in read_lines(path):
+            copy.write(b"\n" * (line - last) + raw)  # blank lines are left out
+            last = line
     copy.seek(0)
     return copy
 
