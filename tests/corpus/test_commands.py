@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -66,8 +67,8 @@ def test_from_annotations_to_a_page(
         ),
         (
             ("overlay", tokens, annotations, "--out", overlay),
-            "1 annotations on 33.3% of 3 chunks, 35.0% of all tokens\n"
-            "rejected: none of 1 records\nnext: olmo-anchor inspect ",
+            "1 annotations on 33.3% of 3 chunks, 35.0% of all tokens, encoded with tokenizers "
+            f"{version('tokenizers')}\nrejected: none of 1 records\nnext: olmo-anchor inspect ",
         ),
         (("inspect", tokens, "--overlay", overlay, "--tokens"), "doc-0-1"),
         (("inspect", tokens, "--overlay", overlay, "--html", tmp_path / "look.html"), ""),
