@@ -28,7 +28,7 @@ def run(
     sample: int | None,
     show: bool,
     estimate: bool,
-    gpus: int,
+    gpus: int | None,
     gpu_hour: float | None,
     seed: int,
     dry_run: bool,
@@ -68,7 +68,7 @@ def _look(
     seed: int,
     shown: bool,
     estimated: bool,
-    gpus: int,
+    gpus: int | None,
     gpu_hour: float | None,
 ) -> str:
     answers, seconds = annotate_sample(config, size, seed)

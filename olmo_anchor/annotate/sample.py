@@ -123,8 +123,10 @@ class Estimate:
     def hours(self) -> float:
         return self.chunks * self.per_chunk / 3600
 
-    def text(self, *, gpus: int = 1, gpu_hour: float | None = None) -> str:
-        """:param gpu_hour: the price of one."""
+    def text(self, *, gpus: int | None = None, gpu_hour: float | None = None) -> str:
+        """:param gpus: that gave the sample's rate.
+        :param gpu_hour: the price of one.
+        """
         lines = [
             f"corpus           {self.tokens:,} tokens, about {self.chunks:,.0f} chunks",
             f"rejected         about {self.rejected:.1%} of the chunks",
@@ -134,10 +136,10 @@ class Estimate:
             lines.append(f"{label:16} about {total:,.0f} ({total / self.chunks:.0f} a chunk)")
         rate = 1 / self.per_chunk if self.per_chunk else float("inf")
         lines.append(f"time             about {self.hours:.2f} hours at {rate:.1f} chunks a second")
-        if gpus:
-            lines.append(f"GPU-hours        about {self.hours * gpus:.2f} on {gpus} GPUs")
-            if gpu_hour is not None:
-                lines.append(f"cost             about {self.hours * gpus * gpu_hour:.2f}")
+        if gpus is not None:
+            lines.append(f"GPU-hours        about {self.hours * gpus:.2f} ({gpus} in use)")
+        if gpu_hour is not None:
+            lines.append(f"cost             about {self.hours * (gpus or 1) * gpu_hour:.2f}")
         return "\n".join(lines)
 
 

@@ -136,7 +136,7 @@ _LOOKING = _together(
     click.option("--show", is_flag=True, help="Print the sampled chunks with their annotations."),
     click.option("--estimate", is_flag=True, help="Say what the whole corpus would take."),
     click.option(
-        "--gpus", type=click.IntRange(min=0), default=1, help="For --estimate: GPUs in use."
+        "--gpus", type=click.IntRange(min=1), help="For --estimate: how many answer the sample."
     ),
     click.option(
         "--gpu-hour", type=float, help="For --estimate: the price of one GPU for an hour."
