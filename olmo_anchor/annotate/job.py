@@ -91,7 +91,8 @@ class AnnotateConfig:
         tokens.tokenizer()
         if self.annotator.name != "vllm":  # which takes minutes to load, and the tasks' GPUs
             self.annotator.build()
-        check_options(self.executor, self.workers, self.executor_options, self.out)
+        if self.annotator.in_tasks:
+            check_options(self.executor, self.workers, self.executor_options, self.out)
         folder = JobFolder(self.out)
         if folder.lock.exists():
             with sole(folder.lock, str(self.out)):

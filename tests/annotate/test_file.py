@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -194,3 +195,17 @@ def test_compressed_files_and_parquet_are_read_alike(
     ]
     (rejected,) = lines(out / "rejected.jsonl")
     assert rejected["line"] == (3 if "parquet" in kind else 5)
+
+
+def test_datatrove_is_not_needed(
+    tokenize: Any, write_lines: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "datatrove", None)
+    monkeypatch.setitem(sys.modules, "datatrove.executor", None)
+    path = write_lines("mine.jsonl", [{"id": "doc-1", "chunk": 0, "tags": [["topic", "dog"]]}])
+    tokens = tokenize(TEXTS)
+    annotate(tokens, path, tmp_path / "annotations")
+    with pytest.raises(InputError, match=r"pip install 'olmo-anchor\[annotate\]'"):
+        AnnotateConfig(
+            tokens=tokens, annotator=AnnotatorConfig(name="keyword"), out=tmp_path / "other"
+        ).run()
