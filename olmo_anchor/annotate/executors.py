@@ -25,9 +25,7 @@ from olmo_anchor.annotate.plan import Plan
 from olmo_anchor.annotate.task import run_task
 from olmo_anchor.errors import AnchorError, InputError, WorkFailed
 
-__all__ = ["EXECUTORS", "check_options", "run_tasks", "submit_to_slurm"]
-
-EXECUTORS = ("local", "slurm", "ray")
+__all__ = ["check_options", "run_tasks", "submit_to_slurm"]
 
 _FAILED = 3
 

@@ -47,7 +47,7 @@ class AnnotateConfig:
 
     :param tokens: the folder, or one of :func:`~olmo_anchor.corpus.remote.remote_folder`.
     :param min_chunk_tokens: shorter chunks are joined to the next.
-    :param executor: one of :data:`~olmo_anchor.annotate.executors.EXECUTORS`.
+    :param executor: ``local``, ``slurm`` or ``ray``.
     :param executor_options: of datatrove's executor, such as Slurm's partition.
     :param tasks: pieces that the job is cut into; by default, see
         :func:`~olmo_anchor.annotate.plan.tasks_for`.

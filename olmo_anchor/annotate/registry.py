@@ -43,7 +43,7 @@ class AnnotatorConfig:
         self.llm.check(self.name)
         if self.name in _OF_A_FILE and self.annotations is None:
             raise InputError(
-                f"--annotator {self.name} needs --annotations FILE, the annotations as JSONL"
+                f"--annotator {self.name} needs --annotations FILE, as JSONL or Parquet"
             )
         if self.annotations is not None and not self.annotations.is_file():
             raise InputError(
