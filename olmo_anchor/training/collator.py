@@ -27,14 +27,18 @@ class AnchorCollator(DataCollator):
     :raises ValueError: for a policy that masks by role, when rows are padded on the left, or one
         begins inside an annotation instead of at a document. (A row that lies wholly inside one
         has no delimiter and reads as text: an annotation is shorter than an instance.)
-    :raises WorkFailed: when a batch has no trained token (the loss would be 0/0), naming its
-        documents or, without ``locate``, its instances. Nothing is unmasked to get out of it.
+    :raises WorkFailed: under ``require_targets``, when a batch has no trained token (OLMo-core's
+        loss would be 0/0), naming its documents or, without ``locate``, its instances. Nothing is
+        unmasked to get out of it.
     """
 
     control: ControlIds
     policy: MaskPolicy = MaskPolicy.full
     value_only_fraction: float = VALUE_ONLY_FRACTION
     seed: int = 0
+    require_targets: bool = True
+    """Refuse a batch, which is one rank's part of the global batch, without a trained token. Not
+    needed with :class:`~olmo_anchor.training.train_module.AnchorTrainModule`."""
     emit_role_ids: bool = False
     """Add ``role_ids``, uint8 of the shape of ``input_ids``, for callbacks that look at roles."""
     locate: Callable[[Sequence[int], str], str] | None = None
@@ -57,7 +61,7 @@ class AnchorCollator(DataCollator):
             if self.policy.masks_by_role and inside.any():
                 raise ValueError(
                     f"policy {self.policy} needs instances that begin at a document; "
-                    f"{_name(batch, inside.nonzero()[0].tolist())} begins inside an annotation"
+                    f"{name_rows(batch, inside.nonzero()[0].tolist())} begins inside an annotation"
                 )
         corpus = batch.get("label_mask")
         mask = policy_mask(
@@ -69,22 +73,29 @@ class AnchorCollator(DataCollator):
             seed=self.seed,
             role_ids=role_ids,
         )
-        if not mask[:, 1:].any():
-            if self.locate is not None and "index" in batch:
-                where = self.locate(batch["index"].tolist(), f" --policy {self.policy}")
-            else:
-                where = _name(batch, range(len(mask)))
-            raise WorkFailed(
-                f"policy {self.policy}: no token of a batch is trained, in {where}. A longer "
-                "sequence_length may help, where documents are cut before what is trained"
-            )
+        if self.require_targets and not mask[:, 1:].any():
+            raise self.untrained(batch)
         batch["label_mask"] = torch.from_numpy(mask)
         if self.emit_role_ids:
             batch["role_ids"] = torch.from_numpy(role_ids)
         return batch
 
+    def untrained(self, batch: dict[str, Any]) -> WorkFailed:
+        """What to raise for a batch that trains no token, naming its documents or instances."""
+        if self.locate is not None and "index" in batch:
+            where = self.locate(batch["index"].tolist(), f" --policy {self.policy}")
+        else:
+            where = name_rows(batch)
+        return WorkFailed(
+            f"policy {self.policy}: no token of a batch is trained, in {where}. A longer "
+            "sequence_length may help, where documents are cut before what is trained"
+        )
 
-def _name(batch: dict[str, Any], rows: Sequence[int]) -> str:
+
+def name_rows(batch: dict[str, Any], rows: Sequence[int] | None = None) -> str:
+    """The instances in some rows of a batch, by default all, as far as it names them."""
+    if rows is None:
+        rows = range(len(batch["input_ids"]))
     indexes = batch["index"].tolist() if "index" in batch else None
     names = [str(indexes[row]) if indexes else f"row {row}" for row in rows]
     sources = {entry["source"] for entry in batch.get("metadata", ()) if "source" in entry}
@@ -102,6 +113,7 @@ class AnchorCollatorConfig(Config):
     """The share of documents in which an ``anchored`` policy masks only the values."""
     seed: int = 0
     """Of the choice of value-only documents."""
+    require_targets: bool = True
     emit_role_ids: bool = False
     control: dict[str, int] = field(default_factory=dict)
     """The ids of :class:`ControlIds` by name; recipes fill them in from the tokenizer."""
@@ -115,6 +127,7 @@ class AnchorCollatorConfig(Config):
             policy=self.policy,
             value_only_fraction=self.value_only_fraction,
             seed=self.seed,
+            require_targets=self.require_targets,
             emit_role_ids=self.emit_role_ids,
         )
 

@@ -50,6 +50,7 @@ from olmo_anchor.training.collator import AnchorCollatorConfig
 from olmo_anchor.training.instances import PaddedInstanceSourceConfig
 from olmo_anchor.training.mixture import Mixture, document_sources
 from olmo_anchor.training.source import InterleavedDocumentSourceConfig
+from olmo_anchor.training.train_module import AnchorTrainModuleConfig
 
 __all__ = [
     "AnchoredExperimentConfig",
@@ -224,7 +225,7 @@ def experiment(
     tokenizer, loaded, seed = inputs.tokenizer, inputs.anchor_tokenizer, inputs.seed
     save_folder = Path(inputs.save_folder)
     work_dir = str(save_folder / "work")
-    collator = AnchorCollatorConfig(policy=policy, seed=seed)
+    collator = AnchorCollatorConfig(policy=policy, seed=seed, require_targets=False)
     if loaded is not None:
         collator.control = asdict(loaded.control)
     source = InterleavedDocumentSourceConfig(
@@ -264,7 +265,7 @@ def experiment(
             num_threads=0,
             display_source_visualization=False,
         ),
-        train_module=TransformerTrainModuleConfig(
+        train_module=AnchorTrainModuleConfig(
             rank_microbatch_size=rows // _world_size() * sequence_length,
             max_sequence_length=sequence_length,
             optim=optim,

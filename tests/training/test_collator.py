@@ -78,6 +78,8 @@ def test_a_batch_without_a_target_is_an_error_that_names_the_instances() -> None
         collator("full")([untrained, untrained])
     with pytest.raises(WorkFailed, match=r"annotation_only: no token .* rows row 0"):
         collator("annotation_only")([SHORT])
+    batch = collator("full", require_targets=False)([untrained])
+    assert batch["label_mask"].tolist() == [[True, False, False]]
 
 
 def test_rows_that_begin_inside_an_annotation_are_refused() -> None:
