@@ -201,22 +201,25 @@ def final_run_mask(
     :returns: a new bool ``[n]``.
     """
     mask = np.asarray(mask, bool)
-    first_of_document = np.zeros(len(mask) + 1, bool)
-    first_of_document[bounds] = True
+    begins_run = mask.copy()
+    begins_run[1:] &= ~mask[:-1]
     # A run that crosses into the next document is two runs.
-    starts = np.flatnonzero(
-        mask & ~np.concatenate(([False], mask[:-1])) | mask & first_of_document[:-1]
-    )
-    document = np.searchsorted(bounds, starts, side="right") - 1
-    is_last = np.append(document[1:] != document[:-1], True) if len(starts) else np.zeros(0, bool)
+    first_of_document = bounds[bounds < len(mask)]
+    begins_run[first_of_document] = mask[first_of_document]
+    starts = np.flatnonzero(begins_run)
+    document = bounds.searchsorted(starts, side="right") - 1
+    is_last = np.ones(len(starts), bool)
+    is_last[:-1] = document[1:] != document[:-1]
     if annotated is not None:
-        is_last &= np.isin(starts, annotated)
-    keep = np.zeros(len(mask), np.int8)
+        is_last &= annotated.searchsorted(starts, side="right") > annotated.searchsorted(starts)
     # From the start of a document's last run to the document's end; AND leaves the run itself.
-    np.add.at(keep, starts[is_last], 1)
-    ends = bounds[document[is_last] + 1]
-    np.add.at(keep, ends[ends < len(mask)], -1)
-    return mask & (np.cumsum(keep, dtype=np.int64) > 0)
+    cuts = np.zeros(2 * np.count_nonzero(is_last) + 2, np.int64)
+    cuts[1:-1:2] = starts[is_last]
+    cuts[2::2] = bounds[document[is_last] + 1]
+    cuts[-1] = len(mask)
+    kinds = np.zeros(len(cuts) - 1, bool)
+    kinds[1::2] = True
+    return mask & kinds.repeat(cuts[1:] - cuts[:-1])
 
 
 # --- chunks --------------------------------------------------------------------------------------
