@@ -14,7 +14,7 @@ from olmo_anchor.corpus.overlay_files import OverlayDir
 from olmo_anchor.errors import InputError
 from olmo_anchor.policy import MaskPolicy
 from olmo_anchor.tokenizer import AnchorTokenizer
-from olmo_anchor.training.instances import PaddedInstanceSourceConfig
+from olmo_anchor.training.indexed import IndexedInstanceSourceConfig
 from olmo_anchor.training.mixture import document_sources
 from olmo_anchor.training.recipes import AnchoredExperimentConfig
 from olmo_anchor.training.save_folder import find_checkpoint
@@ -46,7 +46,7 @@ def check_experiment(config: AnchoredExperimentConfig, tokenizer: AnchorTokenize
         if config.inputs:
             _, overlay = source.open()
             if overlay is not None and source.annotations and policy.masks_by_role:
-                assert isinstance(config.dataset, PaddedInstanceSourceConfig)  # chunks were refused
+                assert isinstance(config.dataset, IndexedInstanceSourceConfig)  # no chunks
                 _check_length(overlay, config.dataset.sequence_length)
 
 

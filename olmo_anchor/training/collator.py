@@ -42,7 +42,7 @@ class AnchorCollator(DataCollator):
     emit_role_ids: bool = False
     """Add ``role_ids``, uint8 of the shape of ``input_ids``, for callbacks that look at roles."""
     locate: Callable[[Sequence[int], str], str] | None = None
-    """Names the documents of instances, such as :meth:`PaddedInstanceSource.locate`. Batches tell
+    """Names the documents of instances, such as :meth:`IndexedInstanceSource.locate`. Batches tell
     the index of an instance and the label of its source alone."""
 
     def __post_init__(self) -> None:

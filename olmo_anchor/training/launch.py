@@ -19,7 +19,7 @@ from olmo_core.utils import prepare_cli_environment
 
 from olmo_anchor.errors import AnchorError, InputError
 from olmo_anchor.training.checks import check_experiment
-from olmo_anchor.training.instances import PaddedInstanceSource
+from olmo_anchor.training.indexed import IndexedInstanceSource
 from olmo_anchor.training.recipes import AnchoredExperimentConfig, Inputs
 from olmo_anchor.training.run import train
 from olmo_anchor.training.save_folder import differences, find_checkpoint, standing
@@ -149,7 +149,7 @@ def _about_data(config: AnchoredExperimentConfig) -> list[str]:
     lines = []
     with tempfile.TemporaryDirectory() as work_dir:
         dataset = config.dataset.build(work_dir)
-        if isinstance(dataset, PaddedInstanceSource):
+        if isinstance(dataset, IndexedInstanceSource):
             counts = asdict(dataset.counts).items()
             lines = ["data: " + ", ".join(f"{name} {count:,}" for name, count in counts)]
         lines.append(f"batch: {rows} instances, {len(dataset) // rows:,} steps an epoch")

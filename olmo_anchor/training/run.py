@@ -24,7 +24,7 @@ from olmo_anchor.manifest import write_json
 from olmo_anchor.training.callbacks import AnchorStateCallback
 from olmo_anchor.training.checks import check_experiment
 from olmo_anchor.training.embeddings import start_embeddings
-from olmo_anchor.training.instances import PaddedInstanceSource
+from olmo_anchor.training.indexed import IndexedInstanceSource
 from olmo_anchor.training.recipes import AnchoredExperimentConfig
 from olmo_anchor.training.save_folder import find_checkpoint, finished_run, write_manifest
 
@@ -103,7 +103,7 @@ def _assemble(
     collator = config.collator.build(
         pad_token_id=config.tokenizer.pad_token_id, vocab_size=config.model.vocab_size
     )
-    if isinstance(dataset, PaddedInstanceSource):
+    if isinstance(dataset, IndexedInstanceSource):
         collator.locate = dataset.locate
     data_loader = config.data_loader.build(
         dataset,

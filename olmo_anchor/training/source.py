@@ -33,7 +33,13 @@ from olmo_anchor.corpus.tokens import TokensDir
 from olmo_anchor.errors import InputError
 from olmo_anchor.journal import default_share
 from olmo_anchor.spans import final_run_mask
-from olmo_anchor.training.source_files import fingerprint, pread, verify
+from olmo_anchor.training.selection import document_keys
+from olmo_anchor.training.source_files import (
+    fingerprint,
+    index_fingerprint,
+    pread,
+    verify,
+)
 from olmo_anchor.training.window import cut_window
 
 __all__ = ["InterleavedDocumentSource", "InterleavedDocumentSourceConfig"]
@@ -183,6 +189,9 @@ class InterleavedDocumentSource(DocumentSource):
         self._fingerprint = fingerprint(
             tokens, part, overlay, self._annotations, annotations, self._final_only
         )
+        self.index_fingerprint = index_fingerprint(self._fingerprint, tokens, part, overlay)
+        """Covers besides what :meth:`document_keys` tells, and the overlay's places."""
+        self._control = tokens.control() if tokens.interleaved else None
         self._end_of_text = -1
         if overlay is None:
             self._end_of_text = tokens.tokenizer().control.end_of_text
@@ -261,6 +270,13 @@ class InterleavedDocumentSource(DocumentSource):
                 before = np.searchsorted(self._overlay.starts[:-1], bounds)
                 bounds = bounds + self._overlay.positions[before] - self._overlay.starts[before]
             yield from zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True)
+
+    def document_keys(self) -> NDArray[np.uint64]:
+        """``[documents]``: what each is chosen by, see :mod:`olmo_anchor.training.selection`.
+
+        :raises InputError: when the ``.csv.gz``, which is read for it, is not as it was.
+        """
+        return document_keys(self._part, self._control)
 
     # --- reading ---------------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ from olmo_anchor.corpus.tokens import TokensDir
 from olmo_anchor.errors import InputError, WorkFailed
 from olmo_anchor.manifest import sha256_file
 
-__all__ = ["fingerprint", "pread", "verify"]
+__all__ = ["fingerprint", "index_fingerprint", "pread", "verify"]
 
 
 def pread(file: FileIO, dtype: np.dtype[Any], begin: int, end: int) -> NDArray[Any]:
@@ -60,6 +60,20 @@ def fingerprint(
         hashes += [entry[name]["sha256"] for name in names]
     facts = ("InterleavedDocumentSource", *hashes, annotations, final_only)
     return hashlib.sha256(repr(facts).encode()).hexdigest()
+
+
+def index_fingerprint(
+    source: str, tokens: TokensDir, part: Part, overlay: OverlayDir | None
+) -> str:
+    """What an index of one token file's documents can be made of, known by hashes.
+
+    :param source: the source's own :func:`fingerprint`.
+    """
+    hashes = [tokens.manifest.extra["parts"][part.index]["csv"]["sha256"]]
+    if overlay is not None:
+        entry = overlay.manifest.extra["parts"][part.index]
+        hashes += [entry[name]["sha256"] for name in ("starts", "positions", "docs")]
+    return hashlib.sha256(repr((source, *hashes)).encode()).hexdigest()
 
 
 def verify(tokens: TokensDir, overlay: OverlayDir | None) -> None:
