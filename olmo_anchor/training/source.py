@@ -38,14 +38,18 @@ from olmo_anchor.training.source_files import (
     fingerprint,
     index_fingerprint,
     pread,
+    pread_ranges,
     verify,
 )
+from olmo_anchor.training.weave import cut_documents
 from olmo_anchor.training.window import cut_window
 
 __all__ = ["InterleavedDocumentSource", "InterleavedDocumentSourceConfig"]
 
 _BLOCK_DOCUMENTS = 65_536
 _SCAN_TOKENS = 1 << 20
+
+Positions = NDArray[np.int64]
 
 
 @dataclass
@@ -190,7 +194,7 @@ class InterleavedDocumentSource(DocumentSource):
             tokens, part, overlay, self._annotations, annotations, self._final_only
         )
         self.index_fingerprint = index_fingerprint(self._fingerprint, tokens, part, overlay)
-        """Covers besides what :meth:`document_keys` tells, and the overlay's places."""
+        """Covers besides what :meth:`annotated_lengths` and :meth:`document_keys` tell."""
         self._control = tokens.control() if tokens.interleaved else None
         self._end_of_text = -1
         if overlay is None:
@@ -261,15 +265,33 @@ class InterleavedDocumentSource(DocumentSource):
         mask[window.annotated] = np.repeat(anchored, window.reach[reaching])
         return _range(ids, mask)
 
+    def get_documents(self, begins: Positions, ends: Positions) -> TokenRange:
+        """Whole documents one after the other, as :meth:`get_token_range` gives each of them.
+
+        :param begins: int64 ``[documents]``, of :meth:`get_document_offsets`; in any order.
+        :param ends: int64 ``[documents]``, likewise.
+        """
+        if self._overlay_dir is None:
+            bounds = np.concatenate(([0], np.cumsum(ends - begins)))
+            return _range(*self._read_documents(begins, ends, bounds, None))
+        cut = cut_documents(self._overlay, begins, ends, laid_in=self._annotations)
+        ids, mask = self._read_documents(cut.begins, cut.ends, cut.bounds, cut.anchors)
+        if self._annotations:
+            ids, mask = cut.weave(ids, mask, self._overlay.ids)
+        return _range(ids, mask)
+
     def get_document_offsets(self) -> Iterable[tuple[int, int]]:
         docs = self._docs
         for block in range(0, len(docs) - 1, _BLOCK_DOCUMENTS):
             bounds = docs[block : block + _BLOCK_DOCUMENTS + 1]
             if self._annotations:
-                # An annotation at a document's first token belongs to that document.
-                before = np.searchsorted(self._overlay.starts[:-1], bounds)
-                bounds = bounds + self._overlay.positions[before] - self._overlay.starts[before]
+                bounds = self._interleaved(bounds)
             yield from zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True)
+
+    def annotated_lengths(self) -> Positions:
+        """int64 ``[documents]``: tokens with the annotations, also where they are not laid in."""
+        bounds = self._docs if self._overlay_dir is None else self._interleaved(self._docs)
+        return np.diff(bounds)
 
     def document_keys(self) -> NDArray[np.uint64]:
         """``[documents]``: what each is chosen by, see :mod:`olmo_anchor.training.selection`.
@@ -279,6 +301,11 @@ class InterleavedDocumentSource(DocumentSource):
         return document_keys(self._part, self._control)
 
     # --- reading ---------------------------------------------------------------------------------
+
+    def _interleaved(self, bounds: Positions) -> Positions:
+        # An annotation at a document's first token belongs to that document.
+        before = np.searchsorted(self._overlay.starts[:-1], bounds)
+        return bounds + self._overlay.positions[before] - self._overlay.starts[before]
 
     @cached_property
     def _overlay(self) -> OverlayPart:
@@ -319,6 +346,15 @@ class InterleavedDocumentSource(DocumentSource):
             annotated = starts[within] - bounds[0]
         final = final_run_mask(mask, bounds - bounds[0], annotated)
         return final[begin - bounds[0] : end - bounds[0]]
+
+    def _read_documents(
+        self, begins: Positions, ends: Positions, bounds: Positions, annotated: Positions | None
+    ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        ids = pread_ranges(self._ids_file, self._part.dtype, begins, ends).astype(np.int64)
+        if self._mask_file is None:
+            return ids, np.ones(len(ids), bool)
+        mask = pread_ranges(self._mask_file, np.dtype(bool), begins, ends)
+        return ids, final_run_mask(mask, bounds, annotated) if self._final_only else mask
 
     def _scan_documents(self) -> Iterator[int]:
         yield 0

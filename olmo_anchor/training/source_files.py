@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from io import FileIO
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from olmo_anchor.corpus.tokens import TokensDir
 from olmo_anchor.errors import InputError, WorkFailed
 from olmo_anchor.manifest import sha256_file
 
-__all__ = ["fingerprint", "index_fingerprint", "pread", "verify"]
+__all__ = ["fingerprint", "index_fingerprint", "pread", "pread_ranges", "verify"]
 
 
 def pread(file: FileIO, dtype: np.dtype[Any], begin: int, end: int) -> NDArray[Any]:
@@ -35,6 +36,19 @@ def pread(file: FileIO, dtype: np.dtype[Any], begin: int, end: int) -> NDArray[A
         wanted -= len(piece)
         offset += len(piece)
     return np.frombuffer(b"".join(pieces), dtype)
+
+
+def pread_ranges(
+    file: FileIO, dtype: np.dtype[Any], begins: NDArray[np.int64], ends: NDArray[np.int64]
+) -> NDArray[Any]:
+    """As :func:`pread`, several ranges one after the other."""
+    sizes, offsets = (ends - begins) * dtype.itemsize, begins * dtype.itemsize
+    whole = b"".join(map(os.pread, repeat(file.fileno()), sizes.tolist(), offsets.tolist()))
+    if len(whole) == sizes.sum():
+        return np.frombuffer(whole, dtype)
+    # Cut short: this raises, or asks again for what was left.
+    ranges = zip(begins.tolist(), ends.tolist(), strict=True)
+    return np.concatenate([pread(file, dtype, *range_) for range_ in ranges])
 
 
 def fingerprint(

@@ -22,6 +22,7 @@ from olmo_anchor.manifest import file_record, read_manifest
 from olmo_anchor.tokenizer import AnchorTokenizer
 from olmo_anchor.training.indexed import IndexedInstanceSource
 from olmo_anchor.training.instances import PaddedInstanceSource, PaddedInstanceSourceConfig
+from olmo_anchor.training.packing import PackedInstanceSourceConfig
 from olmo_anchor.training.selection import DocumentSelection
 from olmo_anchor.training.source import (
     InterleavedDocumentSource,
@@ -177,7 +178,7 @@ def test_arms_and_formats_know_a_document_by_one_key(
 # --- in instances --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", [PaddedInstanceSourceConfig])
+@pytest.mark.parametrize("kind", [PaddedInstanceSourceConfig, PackedInstanceSourceConfig])
 def test_instances_of_a_selection(kind: Any, chat: Corpus, tmp_path: Path) -> None:
     def build(selection: DocumentSelection | None, laid_in: bool = True) -> IndexedInstanceSource:
         source = source_of(chat.tokens, chat.overlay, annotations=laid_in)
@@ -216,7 +217,7 @@ def test_what_is_left_out_anyway_is_not_counted_again(patchy_chat: Corpus, tmp_p
         assert counts.documents + counts.other_split == 62
 
 
-@pytest.mark.parametrize("kind", [PaddedInstanceSourceConfig])
+@pytest.mark.parametrize("kind", [PaddedInstanceSourceConfig, PackedInstanceSourceConfig])
 def test_long_documents_of_the_other_split_are_not_refused(
     kind: Any, tiny: AnchorTokenizer, tmp_path: Path
 ) -> None:
@@ -240,7 +241,7 @@ def test_long_documents_of_the_other_split_are_not_refused(
 # --- refusals ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", [PaddedInstanceSourceConfig])
+@pytest.mark.parametrize("kind", [PaddedInstanceSourceConfig, PackedInstanceSourceConfig])
 def test_a_selection_that_leaves_nothing_is_refused_with_the_numbers(
     kind: Any, chat: Corpus, tmp_path: Path
 ) -> None:
@@ -266,7 +267,7 @@ def test_a_selection_that_leaves_nothing_is_refused_with_the_numbers(
 def test_settings_that_are_none_are_refused(
     selection: DocumentSelection, said: str, chat: Corpus, tmp_path: Path
 ) -> None:
-    config = PaddedInstanceSourceConfig(
+    config = PackedInstanceSourceConfig(
         [source_of(chat.tokens, chat.overlay)], 160, TOKENIZER, selection=selection
     )
     with pytest.raises(InputError, match=said):
