@@ -29,7 +29,7 @@ CONSTRAINTS := constraints.txt
 EXTRAS := fast,data,hf,annotate,eval,report,dev
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-vllm demo test test-vllm test-dolma bench-tokenize bench-read checks lint types fast format clean
+.PHONY: help install install-vllm demo test test-vllm test-dolma bench-tokenize bench-read bench-packing checks lint types fast format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -110,6 +110,9 @@ bench-tokenize: install $(VENV_DOLMA)/.installed $(VENV_DATATROVE)/.installed  #
 
 bench-read: install  ## CPU time of reading an overlay beside stock files (TOKENIZER=tokenizer.json)
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/read.py --tokenizer $(TOKENIZER)
+
+bench-packing: install  ## CPU time of packed instances beside OLMo-core's packing (TOKENIZER=tokenizer.json)
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/packing.py --tokenizer $(TOKENIZER)
 
 checks: lint types fast  ## ruff, mypy --strict, fast tests
 
