@@ -21,7 +21,7 @@ _TAIL_BYTES = 1 << 16
 
 def show_progress(plan: Plan, alive: Callable[[], bool]) -> None:
     """A bar of documents until the executor has ended."""
-    before = _first_documents(plan.tokens)
+    before = TokensDir.open(plan.tokens).documents_before
     finished: set[int] = set()
     with progress("annotating documents", plan.documents) as advance:
         shown = 0
@@ -33,14 +33,6 @@ def show_progress(plan: Plan, alive: Callable[[], bool]) -> None:
             if not running:
                 return
             time.sleep(_SECONDS)
-
-
-def _first_documents(tokens: Path) -> list[int]:
-    """For each part, how many documents stand before it."""
-    before = [0]
-    for part in TokensDir.open(tokens).parts:
-        before.append(before[-1] + part.documents)
-    return before
 
 
 def _documents(plan: Plan, before: list[int], finished: set[int]) -> int:

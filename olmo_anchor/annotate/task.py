@@ -128,8 +128,7 @@ def _chunks_after(
     first, end = plan.share(number)
     after = -1
     if last is not None:
-        done = sum(part.documents for part in tokens.parts[: last["part"]]) + last["doc"]
-        first, after = done, last["chunk"]
+        first, after = tokens.documents_before[last["part"]] + last["doc"], last["chunk"]
     if first >= end:
         return
     part, doc = tokens.locate(first)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,6 +81,11 @@ class TokensDir:
     @property
     def documents(self) -> int:
         return sum(part.documents for part in self.parts)
+
+    @property
+    def documents_before(self) -> list[int]:
+        """For each part, how many documents stand before it; then, how many there are."""
+        return list(accumulate((part.documents for part in self.parts), initial=0))
 
     @property
     def has_masks(self) -> bool:

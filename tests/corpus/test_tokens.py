@@ -59,6 +59,7 @@ def test_numbers_run_over_all_parts(write_tokens: Any) -> None:
         (1, 1),
         (1, 2),
     ]
+    assert tokens.documents_before == [0, 2, 5]
     with pytest.raises(InputError, match="holds 5 documents"):
         tokens.locate(5)
 
