@@ -13,12 +13,9 @@ from olmo_anchor.annotate.prompts import NOTHING, Prompt
 from olmo_anchor.annotation import Annotation, Schema, Tag, parse
 from olmo_anchor.engines import derive_seed
 from olmo_anchor.engines.chat import ChatEngine, ChatReply, ChatRequest
-from olmo_anchor.errors import WorkFailed
 
 __all__ = ["LLMAnnotator", "read_answer", "shorten"]
 
-_HOPELESS = 64
-"""So many chunks in a row without one that worked, at the start: something is set up wrongly."""
 _LEAST_CHARS = 200
 """A chunk is not cut to less."""
 _COUNTS = ("shortened", "asked_again", "tags_dropped", "prompt_tokens", "completion_tokens")
@@ -125,7 +122,7 @@ class _Stream:
         self.fresh = self._tasks(batches)
         self.again: deque[_Task] = deque()
         self.asked: dict[int, _Task] = {}
-        self.open = self.worked = self.refused = 0
+        self.open = 0
 
     def run(self) -> Iterator[Done]:
         for reply in self.annotator.engine.chat(self._requests()):
@@ -194,15 +191,6 @@ class _Stream:
         task.batch.outcomes[task.at] = outcome
         task.batch.attempts[task.at] = max(1, task.tries)
         task.batch.left -= 1
-        if not isinstance(outcome, Refused):
-            self.worked += 1
-            return
-        self.refused += 1
-        if not self.worked and self.refused >= _HOPELESS:
-            raise WorkFailed(
-                f"none of the first {self.refused} chunks could be annotated; the last because: "
-                f"{outcome.reason}. --dry-run shows a few"
-            )
 
 
 def read_answer(text: str, schema: Schema, *, cut_off: bool = False) -> tuple[Outcome, int]:

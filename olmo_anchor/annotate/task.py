@@ -56,8 +56,8 @@ class _Tally:
             reason, times = self.reasons.most_common(1)[0]
             raise WorkFailed(
                 f"{rejected} of the first {self.counts['chunks']} chunks of a task were rejected, "
-                f"most often ({times}): {reason}. Look at some with --sample 20 --show; "
-                "--overwrite begins again"
+                f"most often ({times}): {reason}. Look at some: the same command with --sample 20 "
+                "--show writes nothing. --overwrite begins again"
             )
 
 

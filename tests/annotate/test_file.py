@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -122,6 +123,23 @@ def test_too_many_rejected_fail_and_are_not_counted_twice_on_resuming(
     manifest = annotate(tokens, path, out, resume=True, max_rejected=0.6)
     assert manifest.counts["rejected"] == 3
     assert len(records(out)) == 2
+
+
+def test_a_job_of_which_most_is_rejected_stops_early(
+    tokenize: Any, write_lines: Any, tmp_path: Path
+) -> None:
+    # Of three records the schema has the key of one.
+    given = [
+        {"id": f"doc-{k}", "chunk": 0, "tags": [["mood" if k % 3 else "topic", "cat"]]}
+        for k in range(9000)
+    ]
+    tokens, path = tokenize(["The cat."] * 9000), write_lines("mine.jsonl", given)
+    said = r"(\d+) of the first (\d+) chunks .* most often \(\1\): .*'mood' is not in the schema"
+    with pytest.raises(WorkFailed, match=said) as caught:
+        annotate(tokens, path, tmp_path / "annotations")
+    match = re.search(said, str(caught.value))
+    assert match is not None
+    assert 200 <= int(match[1]) < int(match[2]) < 9000
 
 
 def test_an_annotator_without_its_file_is_an_input_error(

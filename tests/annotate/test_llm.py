@@ -185,14 +185,6 @@ def test_a_fault_of_one_chunk_is_its_outcome() -> None:
     assert good == tags(("topic", "sea"))
 
 
-def test_when_nothing_works_the_work_stops_early() -> None:
-    with ChatServer(lambda body: Raw(400, {"error": {"message": "no template"}})) as server:
-        model = annotator(server)
-        with pytest.raises(WorkFailed, match=r"none of the first 64 chunks .* no template"):
-            model.annotate([chunk("x", k) for k in range(10_000)])
-    assert len(server.calls) < 2000
-
-
 # --- the command ----------------------------------------------------------------------------------
 
 TEXTS = [f"Captain{k} met Anne Bonny at the harbour.\n\nStorm{k} came." for k in range(12)]
@@ -280,6 +272,25 @@ def test_a_job_whose_server_goes_away_is_finished_later(tokenize: Any, tmp_path:
         assert len(server.calls) - before == 24 - kept
     assert records(out) == records(tmp_path / "whole")
     assert manifest.counts["annotations"] == whole.counts["annotations"] == 24
+
+
+def test_when_nothing_works_the_work_stops_early_and_a_sample_shows_why(
+    tokenize: Any, tmp_path: Path
+) -> None:
+    tokens, out = tokenize([f"Captain{k} sang." for k in range(5000)]), tmp_path / "out"
+    said = (
+        r"200 of the first 200 chunks of a task were rejected, most often \(200\): .*no template"
+        r".*Look at some: the same command with --sample 20 --show"
+    )
+    with ChatServer(lambda body: Raw(400, {"error": {"message": "no template"}})) as server:
+        with pytest.raises(WorkFailed, match=said):
+            config(tokens, out, server).run()
+        assert len(server.calls) < 2500
+        options = ["--annotator", "openai", "--model", "m", "--url", server.url]
+        shown = command(tokens, out, *options, "--sample", "300", "--show")
+    assert shown.returncode == 0, shown.stderr
+    # The other tokens are ends of documents, in no chunk.
+    assert shown.stdout.count("    rejected: Error code: 400 - no template") > 250
 
 
 @pytest.mark.slow
