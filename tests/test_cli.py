@@ -57,6 +57,34 @@ def test_every_command_teaches(name: str) -> None:
     assert not undescribed
 
 
+def test_the_many_options_of_annotate_are_shown_by_topic() -> None:
+    shown = subprocess.run(
+        [sys.executable, "-m", "olmo_anchor.cli", "annotate", "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    sections: dict[str, str] = {}
+    for line in shown.splitlines():
+        if title := re.fullmatch(r"(\w.*):", line):
+            sections[title[1]] = ""
+        elif option := re.match(r"  (?:-\w, )?--([\w-]+)", line):
+            sections[next(reversed(sections))] += f"--{option[1]} "
+    assert sections == {
+        "What goes in and out": "--annotator --out --annotations --schema --min-chunk-tokens "
+        "--limit ",
+        "Language models (vllm and openai)": "--model --max-tries --max-chunk-chars --context ",
+        "Servers (openai)": "--url --concurrency --structured --timeout --give-up ",
+        "GPUs of this machine (vllm)": "--tensor-parallel-size --max-model-len --gpu-memory ",
+        "Running in parallel and on a cluster": "--executor --executor-options --tasks --workers ",
+        "Looking before spending": "--sample --show --estimate --gpus --gpu-hour --seed --dry-run ",
+        "Other options": "--max-rejected --overwrite --resume --help ",
+    }
+    options = [p for p in COMMANDS["annotate"].params if isinstance(p, click.Option)]
+    flags = {flag for option in options for flag in option.opts}
+    assert flags | {"--help"} == set("".join(sections.values()).split())
+
+
 def test_help_loads_nothing_heavy() -> None:
     script = (
         "import sys; from olmo_anchor.cli import cli; cli.main(['--help'], standalone_mode=False);"

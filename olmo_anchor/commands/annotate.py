@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import click
@@ -14,140 +13,21 @@ from olmo_anchor.commands.options import (
     OVERWRITE,
     PLACE,
 )
+from olmo_anchor.commands.sections import SectionedCommand, options_of
 
 __all__ = ["annotate"]
 
-Command = Callable[..., Any]
+_in_and_out = options_of("What goes in and out")
+_model = options_of("Language models (vllm and openai)")
+_server = options_of("Servers (openai)")
+_gpu = options_of("GPUs of this machine (vllm)")
+_parallel = options_of("Running in parallel and on a cluster")
+_look = options_of("Looking before spending")
 
 
-def _together(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
-    """Several options as one decorator, in the order in which ``--help`` shows them."""
-
-    def decorate(command: Command) -> Command:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return decorate
-
-
-_LANGUAGE_MODEL = _together(
-    click.option(
-        "--model",
-        help="vllm and openai: a hub id or folder; the name that the server gives it.  [default: "
-        "Qwen/Qwen3-30B-A3B-Instruct-2507]",
-    ),
-    click.option(
-        "--url",
-        multiple=True,
-        help="openai: base URL of a server, often ending in /v1. May be repeated: the requests are "
-        "spread over all of them. A key is taken from OPENAI_API_KEY.",
-    ),
-    click.option(
-        "--concurrency",
-        type=click.IntRange(min=1),
-        help="openai: requests in flight, on all servers together; some 256 for each GPU.  "
-        "[default: 256]",
-    ),
-    click.option(
-        "--structured",
-        type=click.Choice(["vllm", "none"]),
-        help="openai: how the server is held to the schema: by vLLM's structured_outputs, or not "
-        "at all, for servers that do not know it.  [default: vllm]",
-    ),
-    click.option(
-        "--max-tries",
-        type=click.IntRange(min=1),
-        help="vllm and openai: answers to ask for before a chunk is rejected.  [default: 3]",
-    ),
-    click.option(
-        "--max-chunk-chars",
-        type=click.IntRange(min=1),
-        help="vllm and openai: of a longer chunk only the two ends are shown.  [default: 12000]",
-    ),
-    click.option(
-        "--context",
-        is_flag=True,
-        help="vllm and openai: also show what stands before the chunk: the document so far, or the "
-        "conversation. The paper annotates each chunk by itself, which is cheaper.",
-    ),
-    click.option(
-        "--timeout",
-        type=click.FloatRange(min=0, min_open=True),
-        help="openai: seconds after which a request is sent again.  [default: 300]",
-    ),
-    click.option(
-        "--give-up",
-        type=click.FloatRange(min=0),
-        help="openai: seconds without an answer from any server, after which the work stops, to be "
-        "resumed.  [default: 900]",
-    ),
-    click.option(
-        "--tensor-parallel-size",
-        type=click.IntRange(min=1),
-        help="vllm: GPUs that share one copy of the model.  [default: 1]",
-    ),
-    click.option(
-        "--max-model-len",
-        type=click.IntRange(min=1),
-        help="vllm: tokens of prompt and answer; less needs less memory.  [default: the model's]",
-    ),
-    click.option(
-        "--gpu-memory",
-        type=click.FloatRange(0, 1, min_open=True),
-        help="vllm: the share of each GPU's memory to take.  [default: 0.9]",
-    ),
-)
-
-_EXECUTION = _together(
-    click.option(
-        "--executor",
-        type=click.Choice(["local", "slurm", "ray"]),
-        default="local",
-        show_default=True,
-        help="Where the tasks of the job run: datatrove's executors.",
-    ),
-    click.option(
-        "--executor-options",
-        type=FILE,
-        help="YAML: options of the executor's class in datatrove, such as partition and time.",
-    ),
-    click.option(
-        "--tasks",
-        type=click.IntRange(min=1),
-        help="Cut the job into so many tasks.  [default: by size and workers]",
-    ),
-    click.option(
-        "--workers",
-        type=click.IntRange(min=1),
-        default=1,
-        show_default=True,
-        help="Tasks at a time.",
-    ),
-)
-
-_LOOKING = _together(
-    click.option(
-        "--sample",
-        type=click.IntRange(min=1),
-        help="Annotate the chunks at N random tokens and write nothing; with --show, --estimate or "
-        "both.  [default: 100]",
-    ),
-    click.option("--show", is_flag=True, help="Print the sampled chunks with their annotations."),
-    click.option("--estimate", is_flag=True, help="Say what the whole corpus would take."),
-    click.option(
-        "--gpus", type=click.IntRange(min=1), help="For --estimate: how many answer the sample."
-    ),
-    click.option(
-        "--gpu-hour", type=float, help="For --estimate: the price of one GPU for an hour."
-    ),
-    click.option("--seed", type=int, default=0, show_default=True, help="Of --sample."),
-)
-
-
-@click.command()
+@click.command(cls=SectionedCommand)
 @click.argument("tokens", type=PLACE, metavar="TOKENS_DIR")
-@click.option(
+@_in_and_out(
     "--annotator",
     required=True,
     type=click.Choice(["vllm", "openai", "keyword", "file", "oracle"]),
@@ -156,28 +36,124 @@ _LOOKING = _together(
     "language and sentiment without a language model (docs/keyword.md). file: annotations that you "
     "have. oracle: the truth of a synthetic corpus.",
 )
-@click.option("--out", type=DIRECTORY, help="The ANNOTATIONS_DIR to write.")
-@click.option("--annotations", type=FILE, help="file and oracle: JSONL or Parquet.")
-@click.option(
+@_in_and_out("--out", type=DIRECTORY, help="The ANNOTATIONS_DIR to write.")
+@_in_and_out("--annotations", type=FILE, help="file and oracle: JSONL or Parquet.")
+@_in_and_out(
     "--schema",
     type=FILE,
-    help="Allowed keys and what they mean, as YAML or JSON.  [default: see below]",
+    help="Allowed keys and what they mean, as YAML or JSON.  [default: see above]",
 )
-@_LANGUAGE_MODEL
-@click.option(
+@_in_and_out(
     "--min-chunk-tokens",
     type=click.IntRange(min=0),
     default=0,
     show_default=True,
     help="Join a shorter chunk to the next; the overlay does the same.",
 )
-@_EXECUTION
-@click.option("--limit", type=click.IntRange(min=1), help="Annotate only the first N documents.")
-@_LOOKING
+@_in_and_out("--limit", type=click.IntRange(min=1), help="Annotate only the first N documents.")
+@_model(
+    "--model",
+    help="A hub id or folder; for openai, the name that the server gives it.  [default: "
+    "Qwen/Qwen3-30B-A3B-Instruct-2507]",
+)
+@_model(
+    "--max-tries",
+    type=click.IntRange(min=1),
+    help="Answers to ask for before a chunk is rejected.  [default: 3]",
+)
+@_model(
+    "--max-chunk-chars",
+    type=click.IntRange(min=1),
+    help="Of a longer chunk only the two ends are shown.  [default: 12000]",
+)
+@_model(
+    "--context",
+    is_flag=True,
+    help="Also show what stands before the chunk: the document so far, or the conversation. The "
+    "paper annotates each chunk by itself, which is cheaper.",
+)
+@_server(
+    "--url",
+    multiple=True,
+    help="Base URL of a server, often ending in /v1. May be repeated: the requests are spread over "
+    "all of them. A key is taken from OPENAI_API_KEY.",
+)
+@_server(
+    "--concurrency",
+    type=click.IntRange(min=1),
+    help="Requests in flight, on all servers together; some 256 for each GPU.  [default: 256]",
+)
+@_server(
+    "--structured",
+    type=click.Choice(["vllm", "none"]),
+    help="How the server is held to the schema: by vLLM's structured_outputs, or not at all, for "
+    "servers that do not know it.  [default: vllm]",
+)
+@_server(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Seconds after which a request is sent again.  [default: 300]",
+)
+@_server(
+    "--give-up",
+    type=click.FloatRange(min=0),
+    help="Seconds without an answer from any server, after which the work stops, to be resumed.  "
+    "[default: 900]",
+)
+@_gpu(
+    "--tensor-parallel-size",
+    type=click.IntRange(min=1),
+    help="GPUs that share one copy of the model.  [default: 1]",
+)
+@_gpu(
+    "--max-model-len",
+    type=click.IntRange(min=1),
+    help="Tokens of prompt and answer; less needs less memory.  [default: the model's]",
+)
+@_gpu(
+    "--gpu-memory",
+    type=click.FloatRange(0, 1, min_open=True),
+    help="The share of each GPU's memory to take.  [default: 0.9]",
+)
+@_parallel(
+    "--executor",
+    type=click.Choice(["local", "slurm", "ray"]),
+    default="local",
+    show_default=True,
+    help="Where the tasks of the job run: datatrove's executors.",
+)
+@_parallel(
+    "--executor-options",
+    type=FILE,
+    help="YAML: options of the executor's class in datatrove, such as partition and time.",
+)
+@_parallel(
+    "--tasks",
+    type=click.IntRange(min=1),
+    help="Cut the job into so many tasks.  [default: by size and workers]",
+)
+@_parallel(
+    "--workers",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Tasks at a time.",
+)
+@_look(
+    "--sample",
+    type=click.IntRange(min=1),
+    help="Annotate the chunks at N random tokens and write nothing; with --show, --estimate or "
+    "both.  [default: 100]",
+)
+@_look("--show", is_flag=True, help="Print the sampled chunks with their annotations.")
+@_look("--estimate", is_flag=True, help="Say what the whole corpus would take.")
+@_look("--gpus", type=click.IntRange(min=1), help="For --estimate: how many answer the sample.")
+@_look("--gpu-hour", type=float, help="For --estimate: the price of one GPU for an hour.")
+@_look("--seed", type=int, default=0, show_default=True, help="Of --sample.")
+@_look("--dry-run", is_flag=True, help="The same as --sample 5 --show.")
 @MAX_REJECTED
 @OVERWRITE
 @click.option("--resume", is_flag=True, help="Go on after what is annotated already.")
-@click.option("--dry-run", is_flag=True, help="The same as --sample 5 --show.")
 def annotate(**options: Any) -> None:
     """Say what each chunk of a corpus is about.
 
