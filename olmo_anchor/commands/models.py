@@ -106,17 +106,7 @@ def generate(**options: Any) -> None:
     \b
       olmo-anchor generate runs/sft/hf --prompts prompts.jsonl --out runs/sft/generations.jsonl
     """
-    from olmo_anchor.generation.generate import GenerateConfig
+    from olmo_anchor.generation.generate import GenerateConfig, summary
 
-    done = GenerateConfig(**options).run()
-    counts = done.counts
-    click.echo(
-        f"{options['out']}: {counts['samples']} samples of {counts['prompts']} prompts, "
-        f"{counts['no_annotation']} without annotation, {counts['unclosed']} unclosed, "
-        f"{counts['out_of_context']} out of the model's context, "
-        f"{counts['rejected']} prompts rejected"
-    )
-    click.echo(
-        "next: olmo-anchor evaluate --suite evals/SUITE.yaml "
-        f"--model NAME={options['out']} --out SCORES_DIR"
-    )
+    config = GenerateConfig(**options)
+    click.echo(summary(config.run(), config.out))

@@ -24,7 +24,7 @@ from olmo_anchor.errors import InputError
 from olmo_anchor.generation.decode import AnnotationMode, Job, sample_jobs
 from olmo_anchor.generation.prompts import Prompt, read_prompts
 from olmo_anchor.generation.records import record_of, sort_records
-from olmo_anchor.journal import Journal, Rejects, check_rejected
+from olmo_anchor.journal import Journal, Rejects, check_rejected, rejected_line
 from olmo_anchor.manifest import (
     Manifest,
     file_record,
@@ -35,7 +35,7 @@ from olmo_anchor.manifest import (
 from olmo_anchor.progress import progress
 from olmo_anchor.tokenizer import AnchorTokenizer
 
-__all__ = ["GenerateConfig", "sidecar"]
+__all__ = ["GenerateConfig", "sidecar", "summary"]
 
 _SIDECARS = ("manifest.json", "rejected.jsonl", "refused.jsonl", "running.json")
 
@@ -250,6 +250,20 @@ class GenerateConfig:
         manifest.write(self.out.parent, f"{self.out.stem}.manifest.json")
         self._beside("running.json").unlink(missing_ok=True)
         return manifest
+
+
+def summary(manifest: Manifest, out: Path) -> str:
+    """What a person wants to know when it is done, with the next command."""
+    counts, rejects = manifest.counts, Rejects(sidecar(out, "rejected.jsonl"))
+    rejects.close()
+    total = counts["prompts"] + counts["rejected"]
+    return (
+        f"{out}: {counts['samples']} samples of {counts['prompts']} prompts, "
+        f"{counts['no_annotation']} without annotation, {counts['unclosed']} unclosed, "
+        f"{counts['out_of_context']} out of the model's context\n"
+        f"{rejected_line(rejects.reasons, total, rejects.path)}\n"
+        f"next: olmo-anchor evaluate --suite evals/SUITE.yaml --model NAME={out} --out SCORES_DIR"
+    )
 
 
 def _content(setting: Any) -> Any:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -294,7 +295,13 @@ def test_unusable_prompts_are_counted_and_too_many_stop_the_work(
     assert error.exit_code == 1
     assert not out.exists()
     result = generate(story_model, prompts, out)
-    assert "1 prompts rejected" in result.output
+    assert "30 samples of 3 prompts" in result.output
+    assert re.search(
+        r"^rejected: 1 of 4 records \(25\.0%\), most often \(1\): the prompt has \d+ tokens, the "
+        r"model takes 128 in all; see .*out\.rejected\.jsonl$",
+        result.output,
+        re.MULTILINE,
+    )
     last = (
         f"next: olmo-anchor evaluate --suite evals/SUITE.yaml --model NAME={out} --out SCORES_DIR"
     )
