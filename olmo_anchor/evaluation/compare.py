@@ -35,7 +35,8 @@ def compare(
 
     What could not be measured is None, and ``not_measured`` says why, by name.
 
-    :raises InputError: when two models whose priors are compared did not answer the same requests.
+    :raises InputError: when two models whose priors are compared did not answer the same requests,
+        or one takes too few tokens for a request and an annotation.
     """
     wanted: dict[str, Callable[[], Any]] = {}
     if suite.gap is not None:
@@ -88,7 +89,7 @@ def _prior(
     pairs = paired_prompts((names[0], asked[0]), (names[1], asked[1]))
     if not pairs:
         raise _NotMeasured(f"no prompt is of kind {suite.open_kind}")
-    prompts = [[pair[side] for pair in pairs] for side in (0, 1)]
+    prompts = [{name: pair[side] for name, pair in pairs.items()} for side in (0, 1)]
     values = judge.values[prior.key]
     return prior_kl_bits(
         (before, prompts[0]), (after, prompts[1]), prior.key, values, engine=engine

@@ -24,8 +24,8 @@ __all__ = ["kl_bits", "paired_prompts", "prior_kl_bits", "value_log_probabilitie
 
 def paired_prompts(
     before: tuple[str, Mapping[str, Any]], after: tuple[str, Mapping[str, Any]]
-) -> list[tuple[Any, Any]]:
-    """The different open prompts, each in the layout of both models.
+) -> dict[str, tuple[Any, Any]]:
+    """The different open prompts by the first of their ids, each in the layout of both models.
 
     :param before, after: a model's name, and its open prompts (raw text or messages) by their ids.
     :raises InputError: when the ids differ, or one id asks for different things: neither text holds
@@ -37,7 +37,8 @@ def paired_prompts(
                 f"the open prompt {lacking[0]!r} was answered by {name}, not by {other} "
                 f"({len(lacking)} such): make both generations files from the same requests"
             )
-    pairs: dict[bytes, tuple[Any, Any]] = {}
+    pairs: dict[str, tuple[Any, Any]] = {}
+    seen: set[bytes] = set()
     for prompt, asked in before[1].items():
         pair = asked, after[1][prompt]
         one, two = map(_request, pair)
@@ -46,8 +47,10 @@ def paired_prompts(
                 f"the open prompt {prompt!r} asks {before[0]} for {one!r} and {after[0]} for "
                 f"{two!r}: make both generations files from the same requests"
             )
-        pairs.setdefault(orjson.dumps(pair), pair)
-    return list(pairs.values())
+        if (content := orjson.dumps(pair)) not in seen:
+            seen.add(content)
+            pairs[prompt] = pair
+    return pairs
 
 
 def _request(prompt: Any) -> str:
@@ -68,7 +71,7 @@ def kl_bits(after: NDArray[np.float64], before: NDArray[np.float64]) -> float:
 def value_log_probabilities(
     engine: Engine,
     tokenizer: AnchorTokenizer,
-    prompts: Sequence[Any],
+    prompts: Mapping[str, Any],
     key: str,
     values: Sequence[str],
 ) -> NDArray[np.float64]:
@@ -77,19 +80,29 @@ def value_log_probabilities(
     A value is scored with what ends it, a newline or the closing delimiter, so that no value counts
     as the beginning of another.
 
-    :param prompts: raw text, or messages to be laid out by the chat template.
+    :param prompts: by their ids: raw text, or messages to be laid out by the chat template.
     :returns: natural logs, float64 ``[prompts, values]``, normalised over the values.
+    :raises InputError: when a prompt leaves too little of the model's context.
     """
     control = tokenizer.control
     head = [control.open, *tokenizer.encode(key), control.colon]
+    encoded = [tokenizer.encode(value) for value in values]
+    needed = len(head) + max(map(len, encoded)) + 1
     contexts, continuations = [], []
-    for prompt in prompts:
+    for name, prompt in prompts.items():
         text = isinstance(prompt, str)
         ids = tokenizer.encode(prompt) if text else encode_prompt(prompt, tokenizer)
-        for value in values:
+        # vLLM samples one more token behind what it scores.
+        if len(ids) + needed >= engine.max_length:
+            raise InputError(
+                f"the open prompt {name!r} is too long to score a prior after it: it has "
+                f"{len(ids)} tokens, an annotation needs {needed} and the model takes "
+                f"{engine.max_length} in all: make both generations files without it"
+            )
+        for value in encoded:
             for end in (control.newline, control.close):
                 contexts.append([*ids, *head])
-                continuations.append([*tokenizer.encode(value), end])
+                continuations.append([*value, end])
     scores = np.array(engine.score(contexts, continuations), np.float64)
     scores = scores.reshape(len(prompts), len(values), 2)
     joint = np.logaddexp(scores[..., 0], scores[..., 1])
@@ -98,8 +111,8 @@ def value_log_probabilities(
 
 
 def prior_kl_bits(
-    before: tuple[Path, Sequence[Any]],
-    after: tuple[Path, Sequence[Any]],
+    before: tuple[Path, Mapping[str, Any]],
+    after: tuple[Path, Mapping[str, Any]],
     key: str,
     values: Sequence[str],
     *,
@@ -107,10 +120,10 @@ def prior_kl_bits(
 ) -> float:
     """KL(after || before) of the first annotated value, mean over the prompts, in bits.
 
-    :param before, after: a model folder and the same open prompts, in that model's layout and one
-        order.
+    :param before, after: a model folder and the same open prompts by their ids, in that model's
+        layout and one order.
     :param key: the key that annotations begin with.
-    :raises InputError: when a folder holds no model.
+    :raises InputError: when a folder holds no model, or a prompt is too long for it.
     """
     from olmo_anchor.engines import open_engine
 

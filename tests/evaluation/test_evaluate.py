@@ -340,6 +340,8 @@ def test_kl_by_hand() -> None:
 class Scorer:
     """Prefers continuations whose first id is large; a model of a kind."""
 
+    max_length = 128
+
     def __init__(self) -> None:
         self.seen: list[tuple[list[int], list[int]]] = []
 
@@ -353,7 +355,7 @@ def test_the_prior_is_scored_where_the_annotation_begins() -> None:
     control = tokenizer.control
     engine = Scorer()
     messages = [{"role": "user", "content": "Write a story."}]
-    prompts = ["Write a story.\n\n", messages]
+    prompts = {"raw": "Write a story.\n\n", "chat": messages}
     logs = value_log_probabilities(engine, tokenizer, prompts, "topic", ["pirates", "the sky"])  # type: ignore[arg-type]
     assert logs.shape == (2, 2)
     assert np.exp(logs).sum(axis=1) == pytest.approx(1)

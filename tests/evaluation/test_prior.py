@@ -84,6 +84,19 @@ def test_as_many_prompts_are_not_the_same_prompts(place: Place) -> None:
         place.evaluate(raw, place.answers("anchored", changed))
 
 
+def test_a_prompt_that_leaves_no_room_for_an_annotation_is_named(place: Place) -> None:
+    def prior(cats: int) -> Any:
+        prompts = {**RAW, "long": "Which cat?" + " cat" * cats}  # 6 tokens and one for each cat
+        files = [place.answers(name, prompts) for name in ("base", "anchored")]
+        return place.evaluate(*files)["prior_kl_bits"]
+
+    # Delimiter, "fruit", colon, "apple" and what ends it have 13 tokens; the model takes 128.
+    assert prior(108) == 0
+    said = "open prompt 'long' is too long .* 115 tokens, an annotation needs 13 .* 128 in all"
+    with pytest.raises(InputError, match=said):
+        prior(109)
+
+
 def test_what_could_not_be_measured_is_said(place: Place, tmp_path: Path, model: Path) -> None:
     def reason() -> str:
         summary = place.evaluate(raw, chat)
