@@ -48,3 +48,13 @@ def records(folder: Path) -> list[dict[str, Any]]:
         for path in sorted((folder / "records").iterdir())
     )
     return [orjson.loads(line) for line in whole.splitlines()]
+
+
+def asked(body: dict[str, Any]) -> str:
+    """The passage that a prompt ends with."""
+    content: str = body["messages"][-1]["content"]
+    return content.rsplit("<passage>\n", 1)[1].removesuffix("\n</passage>")
+
+
+def topic_of(body: dict[str, Any]) -> str:
+    return f"topic:{asked(body).split()[0][:20]}"

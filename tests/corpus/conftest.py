@@ -1,8 +1,10 @@
-"""Token folders and annotation folders written by hand, id by id."""
+"""Token folders and annotation folders, written by hand or made from text."""
 
 from __future__ import annotations
 
+import csv
 import gzip
+import json
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -12,7 +14,9 @@ import numpy as np
 import orjson
 import pytest
 
+from olmo_anchor.corpus.overlay import OverlayConfig
 from olmo_anchor.corpus.token_files import sampled_record
+from olmo_anchor.corpus.tokenize import TokenizeConfig
 from olmo_anchor.manifest import Manifest, file_record
 from olmo_anchor.tokenizer import AnchorTokenizer
 
@@ -96,3 +100,68 @@ def write_annotations(tmp_path: Path) -> WriteAnnotations:
         return folder
 
     return write
+
+
+# --- overlays ------------------------------------------------------------------------------------
+
+GOOD = {"part": 0, "doc": 0, "chunk": 0, "tags": [["topic", "cat"]]}
+
+
+@pytest.fixture
+def docs(tiny: AnchorTokenizer) -> list[list[int]]:
+    """Three documents of two, one and three chunks."""
+    end = tiny.control.end_of_text
+    texts = ["The cat.\n\nThe mat.", "The dog.", "The\n\ncat\n\nran"]
+    return [[*tiny.encode(text), end] for text in texts]
+
+
+def rejected(out: Path) -> list[dict[str, Any]]:
+    return [orjson.loads(line) for line in (out / "rejected.jsonl").read_bytes().splitlines()]
+
+
+def run_overlay(tokens: Path, annotations: Path, out: Path, **options: Any) -> Manifest:
+    return OverlayConfig(tokens=tokens, annotations=annotations, out=out, **options).run()
+
+
+# --- tokenize ------------------------------------------------------------------------------------
+
+
+def write_jsonl(path: Path, records: Sequence[Any]) -> Path:
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    return path
+
+
+def documents(*texts: str) -> list[dict[str, str]]:
+    return [{"id": f"d{k}", "text": text} for k, text in enumerate(texts)]
+
+
+def rows(path: Path) -> list[list[str]]:
+    with gzip.open(path, "rt", encoding="utf-8", newline="") as file:
+        return list(csv.reader(file))
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Everything that must not depend on when and in how many pieces it was written."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name not in ("manifest.json", ".olmo-anchor")
+    }
+
+
+@pytest.fixture
+def tokenize(tmp_path: Path, tiny_tokenizer_file: Path) -> Any:
+    def run(records: Sequence[Any], out: str = "tokens", **options: Any) -> tuple[Path, Manifest]:
+        path = write_jsonl(tmp_path / "input.jsonl", records)
+        folder = tmp_path / out
+        config = TokenizeConfig((path,), str(tiny_tokenizer_file), folder, **options)
+        return folder, config.run()
+
+    return run
+
+
+def conversation(response: str, *earlier: str) -> list[dict[str, str]]:
+    turns = [*earlier, "The dog", response]
+    return [
+        {"role": "assistant" if k % 2 else "user", "content": turn} for k, turn in enumerate(turns)
+    ]
