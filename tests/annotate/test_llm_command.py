@@ -137,12 +137,12 @@ def test_a_job_that_is_killed_asks_again_only_for_what_was_in_flight(
     tokenize: Any, tmp_path: Path, asked_before_the_kill: int
 ) -> None:
     tokens, out = tokenize([f"Captain{k} sang." for k in range(300)]), tmp_path / "out"
-    reached = threading.Event()
+    reached, killed = threading.Event(), threading.Event()
 
     def answer(body: dict[str, Any]) -> str:
-        if len(server.calls) >= asked_before_the_kill:
+        if server.calls.index(body) + 1 >= asked_before_the_kill:
             reached.set()
-        time.sleep(0.01)
+            killed.wait()
         return topic_of(body)
 
     with ChatServer(answer) as server:
@@ -152,7 +152,8 @@ def test_a_job_that_is_killed_asks_again_only_for_what_was_in_flight(
         assert reached.wait(60)
         job.kill()
         job.wait()
-        time.sleep(0.3)
+        time.sleep(0.3)  # what the killed process had started ends itself
+        killed.set()
         before = len(server.calls)
         assert subprocess.run([*line, "--resume"], check=False).returncode == 0
         asked_for = Counter(asked(body) for body in server.calls)
