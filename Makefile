@@ -77,13 +77,11 @@ data: install  ## prepare a corpus of data_prep/: CORPUS=wikipedia (SOURCE, TOKE
 data-list: install  ## the corpora of data_prep/: size, licence, disk and time of each
 	$(BIN)/python data_prep/prepare.py --list
 
-test: install  ## every test that runs without a GPU
+test: install  ## every test that needs neither a GPU nor vLLM
 	$(BIN)/python -m pytest -m "not gpu and not vllm"
 
-# In two processes: the engine of the annotators and that of generation do not start in one.
 test-vllm: install-vllm  ## the tests that need vLLM
-	$(VENV_VLLM)/bin/python -m pytest -m vllm tests/annotate
-	$(VENV_VLLM)/bin/python -m pytest -m vllm --ignore tests/annotate
+	$(VENV_VLLM)/bin/python -m pytest -m vllm
 
 # dolma pins an older numpy and tokenizers than ours: it has an environment of its own.
 $(VENV_DOLMA)/.installed: Makefile

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
+from typing import Any, TypeVar
 
 from olmo_anchor.tokenizer import AnchorTokenizer
 
 Transitions = Mapping[int, Mapping[int, float]]
+Result = TypeVar("Result")
+
+
+def in_own_process(function: Callable[..., Result], *arguments: Any, **options: Any) -> Result:
+    """What a call returns. Where vLLM has loaded a model, transformers cannot make or run one."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as process:
+        return process.submit(function, *arguments, **options).result()
 
 
 def save_random_model(folder: Path, tokenizer: AnchorTokenizer, *, context: int = 128) -> Path:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny_models import save_random_model
+from tiny_models import in_own_process, save_random_model
 from vllm_server import VLLMServer
 
 from olmo_anchor.annotate.folder import JobFolder
@@ -36,7 +36,8 @@ TEXTS = [f"The cat sat on the mat {k} times.\n\nThe dog ran {k} times." for k in
 
 @pytest.fixture
 def server(tiny: AnchorTokenizer, tmp_path: Path) -> VLLMServer:
-    folder = save_random_model(tmp_path / "model", tiny, context=8192)
+    folder = tmp_path / "model"
+    in_own_process(save_random_model, folder, tiny, context=8192)
     (folder / "chat_template.jinja").write_text(chat_template(tiny))
     return VLLMServer(folder, tmp_path / "server.log")
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny_models import save_random_model
+from tiny_models import in_own_process, save_random_model
 from vllm_server import VLLMServer
 
 from olmo_anchor.annotate.llm_config import LLMConfig
@@ -38,7 +38,8 @@ TEXTS = [f"The cat sat on the mat {k} times.\n\nThe dog ran {k} times." for k in
 
 @pytest.fixture(scope="module")
 def model(tiny: AnchorTokenizer, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = save_random_model(tmp_path_factory.mktemp("annotator"), tiny, context=8192)
+    folder = tmp_path_factory.mktemp("annotator")
+    in_own_process(save_random_model, folder, tiny, context=8192)
     (folder / "chat_template.jinja").write_text(chat_template(tiny))
     return folder
 

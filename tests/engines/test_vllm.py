@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tiny_models import in_own_process, save_random_model
 
 from olmo_anchor.chat import chat_template, encode_prompt
 from olmo_anchor.engines import Completion, Engine, Sampling, open_engine
@@ -27,19 +28,20 @@ CONTINUATIONS = [[(5 * row + at) % 300 for at in range(row)] for row in range(12
 
 
 @pytest.fixture(scope="module")
-def chat_model(random_model: Path, tiny: AnchorTokenizer) -> Path:
-    (random_model / "chat_template.jinja").write_text(chat_template(tiny))
-    return random_model
+def chat_model(tiny: AnchorTokenizer, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("chat-model")
+    in_own_process(save_random_model, folder, tiny, context=256)
+    (folder / "chat_template.jinja").write_text(chat_template(tiny))
+    return folder
 
 
-@pytest.fixture(scope="module")
-def by_hf(chat_model: Path, prompts: list[list[int]]) -> dict[str, Any]:
-    """All that is wanted of the hf engine: vLLM patches transformers for the whole process."""
+def run_hf(model: Path, prompts: list[list[int]]) -> dict[str, Any]:
+    """All that is wanted of the hf engine."""
     import torch
 
     from olmo_anchor.engines.hf import HFEngine
 
-    engine = HFEngine(chat_model)
+    engine = HFEngine(model)
     greedy = {done.prompt: done.ids for done in engine.generate(prompts, 1, GREEDY)}
     gaps = {}
     for index, ids in greedy.items():
@@ -50,7 +52,12 @@ def by_hf(chat_model: Path, prompts: list[list[int]]) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def engine(chat_model: Path, by_hf: dict[str, Any]) -> Engine:
+def by_hf(chat_model: Path, prompts: list[list[int]]) -> dict[str, Any]:
+    return in_own_process(run_hf, chat_model, prompts)
+
+
+@pytest.fixture(scope="module")
+def engine(chat_model: Path) -> Engine:
     return open_engine("vllm", chat_model)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -10,6 +9,14 @@ from pathlib import Path
 
 import orjson
 import pytest
+from tiny_models import (
+    endless_transitions,
+    in_own_process,
+    save_bigram_model,
+    story_transitions,
+)
+
+from olmo_anchor.tokenizer import AnchorTokenizer
 
 pytestmark = [
     pytest.mark.vllm,
@@ -18,28 +25,10 @@ pytestmark = [
 ]
 
 
-MAKE_MODEL = """
-import sys
-from pathlib import Path
-import tiny_models
-from olmo_anchor.tokenizer import AnchorTokenizer
-tokenizer = AnchorTokenizer.load(sys.argv[1])
-transitions = getattr(tiny_models, sys.argv[3])(tokenizer)
-tiny_models.save_bigram_model(Path(sys.argv[2]), tokenizer, transitions)
-"""
-
-
-def make_model(tokenizer: Path, folder: Path, transitions: str) -> Path:
-    """Made in a process of its own: where vLLM has loaded a model, transformers cannot make one."""
-    call = [sys.executable, "-c", MAKE_MODEL, str(tokenizer), str(folder), transitions]
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
-    subprocess.run(call, check=True, env=environment)
-    return folder
-
-
-def test_limits_hold_as_with_transformers(tiny_tokenizer_file: Path, tmp_path: Path) -> None:
+def test_limits_hold_as_with_transformers(tiny: AnchorTokenizer, tmp_path: Path) -> None:
     # <open> q : r <close> x y x y ...
-    model = make_model(tiny_tokenizer_file, tmp_path / "model", "endless_transitions")
+    transitions = endless_transitions(tiny)
+    model = in_own_process(save_bigram_model, tmp_path / "model", tiny, transitions)
     prompts = tmp_path / "prompts.jsonl"
     prompts.write_text(
         '{"id": "plain", "prompt": "The cat."}\n'
@@ -75,8 +64,9 @@ def test_limits_hold_as_with_transformers(tiny_tokenizer_file: Path, tmp_path: P
             assert reasons["long"] == reasons["too long"] == "context"
 
 
-def test_generate_with_vllm(tiny_tokenizer_file: Path, tmp_path: Path) -> None:
-    story_model = make_model(tiny_tokenizer_file, tmp_path / "model", "story_transitions")
+def test_generate_with_vllm(tiny: AnchorTokenizer, tmp_path: Path) -> None:
+    transitions = story_transitions(tiny)
+    story_model = in_own_process(save_bigram_model, tmp_path / "model", tiny, transitions)
     prompts, out = tmp_path / "prompts.jsonl", tmp_path / "out.jsonl"
     prompts.write_text(
         '{"id": "plain", "prompt": "The cat."}\n'
