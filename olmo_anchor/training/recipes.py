@@ -49,6 +49,7 @@ from olmo_anchor.training.callbacks import (
 from olmo_anchor.training.collator import AnchorCollatorConfig
 from olmo_anchor.training.instances import PaddedInstanceSourceConfig
 from olmo_anchor.training.mixture import Mixture, document_sources
+from olmo_anchor.training.role_counts import RoleCountsCallback
 from olmo_anchor.training.source import InterleavedDocumentSourceConfig
 from olmo_anchor.training.train_module import AnchorTrainModuleConfig
 
@@ -297,9 +298,10 @@ def experiment(
                 "console_logger": ConsoleLoggerCallback(
                     log_interval=log_interval,
                     metrics_log_interval=log_interval,
-                    metrics=["train/CE loss", "optim/LR*", "throughput/device/TPS"],
+                    metrics=["train/CE loss", "trained/*", "optim/LR*", "throughput/device/TPS"],
                 ),
                 "metrics_file": MetricsFileCallback(),
+                "role_counts": RoleCountsCallback(),
                 "trim_padding": TrimPaddingCallback(pad_token_id=tokenizer.pad_token_id),
             },
         ),
