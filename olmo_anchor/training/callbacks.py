@@ -48,10 +48,14 @@ class AnchorStateCallback(Callback):
 @dataclass
 class MetricsFileCallback(Callback):
     """Appends the metrics of every step to ``metrics.jsonl`` in the save folder (OLMo-core's
-    ``MetricSaverCallback`` keeps only the last).
+    ``MetricSaverCallback`` keeps only the last). Step 0 is there where drift is measured.
 
-    A resumed run cuts off what lies after its checkpoint, so that every step stands there once.
+    A resumed run cuts off what lies after its checkpoint, and one that starts anew begins with an
+    empty file, so that every step stands there once.
     """
+
+    # Its pre_train comes before those of callbacks that may flush the metrics of step 0.
+    priority: ClassVar[int] = 3
 
     name: str = "metrics.jsonl"
     enabled: bool = True
@@ -65,11 +69,12 @@ class MetricsFileCallback(Callback):
             return
         lines = self.path.read_text().splitlines(keepends=True)
         kept = [line for line in lines if line.endswith("\n") and _step(line) <= self.step]
-        self.path.write_text("".join(kept))
+        self.path.write_text("".join(kept) if self.step else "")
 
     def log_metrics(self, step: int, metrics: dict[str, float]) -> None:
-        # What is recorded outside of training (how long a checkpoint took to load) is no step's.
-        if self._writes and "train/CE loss" in metrics:
+        # What else is recorded (how long a checkpoint took to load) comes apart from its step.
+        of_a_step = any(name.startswith(("train/CE loss", "drift/")) for name in metrics)
+        if self._writes and of_a_step:
             with self.path.open("a") as file:
                 file.write(json.dumps({"step": step, **metrics}) + "\n")
 

@@ -47,6 +47,7 @@ from olmo_anchor.training.callbacks import (
     TrimPaddingCallback,
 )
 from olmo_anchor.training.collator import AnchorCollatorConfig
+from olmo_anchor.training.drift import AnchorDriftCallbackConfig
 from olmo_anchor.training.instances import PaddedInstanceSourceConfig
 from olmo_anchor.training.mixture import Mixture, document_sources
 from olmo_anchor.training.role_counts import RoleCountsCallback
@@ -205,6 +206,7 @@ def experiment(
     chunked: bool = False,
     refuse_long: bool = False,
     start_like: dict[str, str] | None = None,
+    held_out: InstanceSourceConfig | None = None,
     save_interval: int = 250,
     log_interval: int = 50,
 ) -> AnchoredExperimentConfig:
@@ -222,6 +224,7 @@ def experiment(
     :param refuse_long: refuse documents longer than an instance, instead of cutting them.
     :param start_like: tokens that the loaded weights never saw, such as a chat template's, and the
         text whose embedding each starts with (see ``embeddings.py``).
+    :param held_out: documents that are not trained on, to measure the drift of the annotations.
     """
     tokenizer, loaded, seed = inputs.tokenizer, inputs.anchor_tokenizer, inputs.seed
     save_folder = Path(inputs.save_folder)
@@ -300,6 +303,7 @@ def experiment(
                     metrics_log_interval=log_interval,
                     metrics=["train/CE loss", "trained/*", "optim/LR*", "throughput/device/TPS"],
                 ),
+                "drift": AnchorDriftCallbackConfig(dataset=held_out, enabled=held_out is not None),
                 "metrics_file": MetricsFileCallback(),
                 "role_counts": RoleCountsCallback(),
                 "trim_padding": TrimPaddingCallback(pad_token_id=tokenizer.pad_token_id),
@@ -328,7 +332,10 @@ def lay_in_annotations(
 ) -> AnchoredExperimentConfig:
     """The annotated sibling of an experiment: the same but for the annotations and the policy."""
     config = config.copy()
-    for source in document_sources(config.dataset):
-        source.annotations = True
+    drift = config.trainer.callbacks["drift"]
+    assert isinstance(drift, AnchorDriftCallbackConfig)
+    for dataset in (config.dataset, drift.dataset):
+        for source in document_sources(dataset) if dataset is not None else ():
+            source.annotations = True
     config.collator.policy = policy
     return config

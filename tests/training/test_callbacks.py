@@ -46,6 +46,19 @@ def test_metrics_after_the_checkpoint_are_forgotten_on_resume(tmp_path: Path) ->
     assert lines[-1]["train/CE loss"] == 0.25
 
 
+def test_step_0_stands_in_the_metrics_where_drift_is_measured(tmp_path: Path) -> None:
+    callback = attached(MetricsFileCallback(), save_folder=str(tmp_path), global_step=0)
+    for metrics in ({"drift/value/CE loss": 2.0}, {"checkpoint/load_duration_s": 1.0}):
+        callback.log_metrics(0, metrics)
+    callback.log_metrics(1, {"train/CE loss": 0.5})
+    assert [json.loads(line)["step"] for line in callback.path.read_text().splitlines()] == [0, 1]
+    # Begun anew, without a checkpoint, it measures step 0 again; resumed it does not.
+    for step, kept in ((1, [0, 1]), (0, [])):
+        again = attached(MetricsFileCallback(), save_folder=str(tmp_path), global_step=step)
+        again.pre_train()
+        assert [json.loads(line)["step"] for line in again.path.read_text().splitlines()] == kept
+
+
 def test_the_longest_row_counts_tokens_up_to_the_padding() -> None:
     pad = 6
     ids = torch.tensor([[1, 2, pad, pad, pad], [3, pad, 4, pad, pad]])
