@@ -61,15 +61,18 @@ def evaluate(models: tuple[str, ...], **options: Any) -> None:
 @click.argument("folders", nargs=-1, required=True, type=DIRECTORY, metavar="DIR...")
 @click.option("--out", required=True, type=FILE, help="The HTML page to write.")
 def report(folders: tuple[Path, ...], out: Path) -> None:
-    """Build one self-contained HTML page from summaries, and print its table.
+    """Build one self-contained HTML page from summaries and training runs, and print its tables.
 
-    Reads DIR/summary.json of each DIR, as evaluate writes it. The page opens without a network:
-    verdict first, then table, figures, example answers side by side, provenance. FILE may be an
-    earlier page, which it replaces, but no other file.
+    Reads DIR/summary.json of each DIR, as evaluate writes it, or of a training run's save folder
+    DIR/metrics.jsonl, also while it goes on: curves of the loss and, where a held-out set was
+    measured, of the drift by role. The page opens without a network: verdict first, then tables,
+    figures, example answers side by side, provenance. FILE may be an earlier page, which it
+    replaces, but no other file.
 
     \b
     Example:
       olmo-anchor report runs/demo/seed-0 runs/demo/seed-1 --out runs/demo/report.html
+      olmo-anchor report runs/sft_standard runs/sft_anchored --out curves.html
     """
     from olmo_anchor.report.page import write_report
 

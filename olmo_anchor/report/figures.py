@@ -10,7 +10,7 @@ from olmo_anchor.report.load import ARM_NAMES, Summary, alike, maximum
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["diversity_figure", "labels_figure", "svg"]
+__all__ = ["INK", "diversity_figure", "labels_figure", "svg"]
 
 COLOURS = {
     "base_standard": "#999999",
@@ -19,7 +19,8 @@ COLOURS = {
     "sft_anchored": "#009E73",
 }
 _OTHER = "#CC79A7"
-_INK = "#7a7f87"
+INK = "#7a7f87"
+"""Of text and axes: readable on light and dark paper."""
 
 
 def diversity_figure(summaries: list[Summary]) -> str | None:
@@ -54,7 +55,7 @@ def diversity_figure(summaries: list[Summary]) -> str | None:
                 color=COLOURS.get(arm, _OTHER),
             )
     if most := maximum(summaries):
-        axes.axvline(most, ls=":", color=_INK)
+        axes.axvline(most, ls=":", color=INK)
     axes.set_xlim(left=0)
     axes.set_ylim(len(arms) - 0.5, -0.5)
     axes.set_yticks(range(len(arms)), [ARM_NAMES.get(arm, arm) for arm in arms])
@@ -80,7 +81,7 @@ def labels_figure(summary: Summary) -> str | None:
         total = sum(counts.values())
         shares = [counts.get(label, 0) / total for label in labels]
         ax.bar(range(len(labels)), shares, color=COLOURS.get(arm, _OTHER), width=0.8)
-        ax.set_title(ARM_NAMES.get(arm, arm), loc="left", fontsize=9, color=_INK, pad=2)
+        ax.set_title(ARM_NAMES.get(arm, arm), loc="left", fontsize=9, color=INK, pad=2)
         ax.set_xlim(-0.7, len(labels) - 0.3)
     if taught:
         axes[-1].set_xlabel(
@@ -88,7 +89,7 @@ def labels_figure(summary: Summary) -> str | None:
             f"other {len(labels) - len(taught)}"
         )
     axes[-1].set_xticks([])
-    figure.supylabel("share of answers", fontsize=9, color=_INK)
+    figure.supylabel("share of answers", fontsize=9, color=INK)
     return svg(figure)
 
 
@@ -97,11 +98,11 @@ def svg(figure: Figure) -> str:
     from matplotlib import rc_context
 
     for axes in figure.axes:
-        axes.tick_params(colors=_INK)
-        axes.xaxis.label.set_color(_INK)
-        axes.yaxis.label.set_color(_INK)
+        axes.tick_params(colors=INK)
+        axes.xaxis.label.set_color(INK)
+        axes.yaxis.label.set_color(INK)
         axes.spines[["top", "right"]].set_visible(False)
-        axes.spines[["left", "bottom"]].set_color(_INK)
+        axes.spines[["left", "bottom"]].set_color(INK)
     out = io.StringIO()
     # Text stays text, and two runs on the same numbers give the same bytes.
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": "olmo_anchor"}):

@@ -18,6 +18,7 @@ __all__ = [
     "load_summaries",
     "maximum",
     "mean",
+    "names",
 ]
 
 ARM_NAMES = {
@@ -80,20 +81,23 @@ class Summary:
 
 def load_summaries(folders: list[Path]) -> list[Summary]:
     """:raises InputError: when a folder has no whole ``summary.json``, or is given twice."""
+    return [_load(folder, name) for folder, name in zip(folders, names(folders), strict=True)]
+
+
+def names(folders: list[Path]) -> list[str]:
+    """The last parts of each path, as many as tell them apart.
+
+    :raises InputError: when a folder is given twice.
+    """
     paths = [folder.resolve() for folder in folders]
     if twice := [folder for at, folder in enumerate(folders) if paths[at] in paths[:at]]:
         raise InputError(f"{twice[0]}: is given twice, and would count twice")
-    return [_load(folder, name) for folder, name in zip(folders, _names(paths), strict=True)]
-
-
-def _names(paths: list[Path]) -> list[str]:
-    """The last parts of each path, as many as tell them apart."""
-    names: list[str] = []
+    found: list[str] = []
     for depth in range(1, max((len(path.parts) for path in paths), default=0) + 1):
-        names = ["/".join(path.parts[-depth:]) for path in paths]
-        if len(set(names)) == len(names):
+        found = ["/".join(path.parts[-depth:]) for path in paths]
+        if len(set(found)) == len(found):
             break
-    return names
+    return found
 
 
 def _load(folder: Path, name: str) -> Summary:
@@ -102,7 +106,8 @@ def _load(folder: Path, name: str) -> Summary:
         content = orjson.loads(path.read_bytes())
     except OSError:
         raise InputError(
-            f"{folder}: there is no summary.json; make one with: olmo-anchor evaluate"
+            f"{folder}: there is neither a summary.json, which olmo-anchor evaluate makes, nor the "
+            "metrics.jsonl of a training run"
         ) from None
     except orjson.JSONDecodeError as error:
         raise InputError(f"{path}: not JSON ({error}); run olmo-anchor evaluate again") from None

@@ -1,4 +1,4 @@
-"""``olmo-anchor report``: one self-contained HTML page from any set of summaries."""
+"""``olmo-anchor report``: one self-contained HTML page from summaries and training runs."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from typing import Any
 from rich.console import Console
 
 from olmo_anchor.errors import InputError
+from olmo_anchor.report.curves import drift_figure, loss_figure
 from olmo_anchor.report.figures import diversity_figure, labels_figure
 from olmo_anchor.report.html import check_page, render_page, write_page
 from olmo_anchor.report.load import ARM_NAMES, Summary, alike, load_summaries, maximum, mean
+from olmo_anchor.report.runs import METRICS, Run, drift_rows, drift_table, load_runs
 from olmo_anchor.report.table import closing_lines, columns, rows, terminal_table
 
 __all__ = ["write_report"]
@@ -19,43 +21,60 @@ _TITLE = "olmo_anchor report"
 
 
 def write_report(folders: list[Path], out: Path) -> None:
-    """Write the page and print the table.
+    """Write the page and print the tables.
 
-    :param folders: each with a ``summary.json``.
-    :raises InputError: when one has none, ``out`` is a file that is no such page, or matplotlib or
-        jinja2 is not installed.
+    :param folders: each with a ``summary.json``, the ``metrics.jsonl`` of a run, or both.
+    :raises InputError: when one has neither, ``out`` is a file that is no such page, or matplotlib
+        or jinja2 is not installed.
     """
-    summaries = load_summaries(folders)
+    runs = load_runs([folder for folder in folders if (folder / METRICS).is_file()])
+    of_runs = {run.folder for run in runs}
+    summaries = load_summaries(
+        [f for f in folders if f not in of_runs or (f / "summary.json").is_file()]
+    )
     check_page(out, _TITLE, "olmo-anchor report")
-    write_page(out, render(summaries))
+    write_page(out, render(summaries, runs))
     console = Console()
     console.print()
-    console.print(terminal_table(summaries))
-    console.print(f"\n{_verdict(summaries)}", highlight=False)
+    for made, table in ((summaries, terminal_table(summaries)), (runs, drift_table(runs))):
+        if made:
+            console.print(table)
+    console.print(f"\n{_verdict(summaries, runs)}", highlight=False)
     console.print(f"[bold]{out}[/bold]", highlight=False, soft_wrap=True)
 
 
-def render(summaries: list[Summary]) -> str:
-    """The page as HTML text. The same summaries give the same bytes."""
+def render(summaries: list[Summary], runs: list[Run] | None = None) -> str:
+    """The page as HTML text. The same summaries and runs give the same bytes."""
+    runs = runs or []
     try:
-        figures = {"diversity": diversity_figure(summaries), "labels": labels_figure(summaries[0])}
+        figures = {"loss": loss_figure(runs), "drift": drift_figure(runs)}
+        if summaries:
+            figures["diversity"] = diversity_figure(summaries)
+            figures["labels"] = labels_figure(summaries[0])
     except ImportError:
         raise InputError("the report needs matplotlib: pip install 'olmo-anchor[report]'") from None
+    of_summaries: dict[str, Any] = {}
+    if summaries:
+        of_summaries = {
+            "tiles": _tiles(summaries),
+            "arm_names": ARM_NAMES,
+            "columns": columns(summaries),
+            "rows": rows(summaries),
+            "closing": {summary.name: closing_lines(summary) for summary in summaries},
+            "examples": _examples(summaries[0]),
+            "headline": summaries[0].headline,
+            "maximum": maximum(alike(summaries)),
+        }
     return render_page(
         "olmo_anchor.report",
         "page.html.jinja",
         title=_TITLE,
-        verdict=_verdict(summaries),
-        tiles=_tiles(summaries),
+        verdict=_verdict(summaries, runs),
         summaries=summaries,
-        arm_names=ARM_NAMES,
-        columns=columns(summaries),
-        rows=rows(summaries),
-        closing={summary.name: closing_lines(summary) for summary in summaries},
+        runs=runs,
+        drift_rows=drift_rows(runs),
         figures=figures,
-        examples=_examples(summaries[0]),
-        headline=summaries[0].headline,
-        maximum=maximum(alike(summaries)),
+        **of_summaries,
     )
 
 
@@ -69,7 +88,22 @@ def _gaps(summaries: list[Summary]) -> list[float]:
     return [gap["value"] for gap in found if gap]
 
 
-def _verdict(summaries: list[Summary]) -> str:
+def _verdict(summaries: list[Summary], runs: list[Run]) -> str:
+    return _verdict_on_arms(summaries) if summaries else _verdict_on_runs(runs)
+
+
+def _verdict_on_runs(runs: list[Run]) -> str:
+    changes = [(run.name, run.drift("value", "CE loss change")) for run in runs]
+    drifted = [f"{name} {series[-1][1]:+.2f}" for name, series in changes if series]
+    if not drifted:
+        return f"How {len(runs)} run{'s' * (len(runs) > 1)} trained; drift was not measured."
+    return (
+        "Cross-entropy of annotation values on the held-out set, change since step 0 in nats: "
+        f"{', '.join(drifted)}."
+    )
+
+
+def _verdict_on_arms(summaries: list[Summary]) -> str:
     arms = ("base_standard", "sft_standard", "sft_anchored")
     # Each mean over the same runs: those that have all three.
     runs = [run for run in alike(summaries) if all(map(run.diversity, arms))]

@@ -246,7 +246,7 @@ def test_a_page_replaces_only_a_page(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (None, "there is no summary.json; make one with: olmo-anchor evaluate"),
+        (None, "neither a summary.json, which olmo-anchor evaluate makes, nor the metrics.jsonl"),
         (b"{", "not JSON"),
         (b"{}", "it has no 'arms'"),
     ],
