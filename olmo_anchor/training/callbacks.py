@@ -9,12 +9,17 @@ from typing import Any, ClassVar
 
 import torch
 from olmo_core.distributed.utils import get_rank
-from olmo_core.train.callbacks import Callback
+from olmo_core.train.callbacks import Callback, GPUMemoryMonitorCallback
 from olmo_core.train.train_module import TransformerTrainModule
 
 from olmo_anchor.errors import InputError
 
-__all__ = ["AnchorStateCallback", "MetricsFileCallback", "TrimPaddingCallback"]
+__all__ = [
+    "AnchorStateCallback",
+    "GPUMemoryCallback",
+    "MetricsFileCallback",
+    "TrimPaddingCallback",
+]
 
 
 @dataclass
@@ -118,3 +123,18 @@ def longest_row(ids: torch.Tensor, pad_token_id: int) -> int:
     """The number of columns up to the last token that is not padding, at least 1."""
     used = torch.nonzero((ids != pad_token_id).any(dim=0))
     return int(used[-1]) + 1 if len(used) else 1
+
+
+@dataclass
+class GPUMemoryCallback(GPUMemoryMonitorCallback):
+    """OLMo-core's, with a switch: it asks for a GPU wherever it is declared."""
+
+    enabled: bool = True
+
+    def pre_train(self) -> None:
+        if self.enabled:
+            super().pre_train()  # type: ignore[no-untyped-call]
+
+    def post_step(self) -> None:
+        if self.enabled:
+            super().post_step()  # type: ignore[no-untyped-call]

@@ -18,6 +18,7 @@ from olmo_anchor.training.indexed import IndexedInstanceSourceConfig
 from olmo_anchor.training.mixture import document_sources
 from olmo_anchor.training.recipes import AnchoredExperimentConfig
 from olmo_anchor.training.save_folder import find_checkpoint
+from olmo_anchor.training.start import HUB, check_hugging_face, is_hugging_face, local_folder
 
 __all__ = ["check_experiment"]
 
@@ -28,7 +29,11 @@ def check_experiment(config: AnchoredExperimentConfig, tokenizer: AnchorTokenize
     :param tokenizer: of the data; None on a dry run that has none.
     :raises InputError: when data, masks and checkpoint do not fit each other.
     """
-    if config.load_path is not None:
+    if config.load_path is not None and is_hugging_face(config.load_path):
+        # A dry run does not download what it only looks at.
+        if tokenizer is not None or not config.load_path.startswith(HUB):
+            check_hugging_face(local_folder(config.load_path), config.model, tokenizer)
+    elif config.load_path is not None:
         run = find_checkpoint(Path(config.load_path)).parent
         if tokenizer is not None:
             _check_same_tokenizer(run, tokenizer)

@@ -6,11 +6,8 @@ import argparse
 import logging
 import os
 import sys
-import tempfile
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import rich
 from olmo_core.exceptions import OLMoConfigurationError
@@ -19,13 +16,12 @@ from olmo_core.utils import prepare_cli_environment
 
 from olmo_anchor.errors import AnchorError, InputError
 from olmo_anchor.training.checks import check_experiment
-from olmo_anchor.training.indexed import IndexedInstanceSource
+from olmo_anchor.training.hardware import Hardware
+from olmo_anchor.training.plan import plan
 from olmo_anchor.training.recipes import AnchoredExperimentConfig, Inputs
 from olmo_anchor.training.run import train
 from olmo_anchor.training.save_folder import differences, find_checkpoint, standing
-
-if TYPE_CHECKING:
-    from olmo_anchor.tokenizer import AnchorTokenizer
+from olmo_anchor.training.start import is_hugging_face
 
 __all__ = ["differences", "find_checkpoint", "main", "train"]
 
@@ -42,21 +38,24 @@ save folder, or says that the run is finished. Several processes:
 """
 
 
-def main(build: Build, description: str | None = None) -> None:
+def main(build: Build, description: str | None = None, *, gpus: int | None = None) -> None:
     """Run the command line of a recipe file; does not return.
+
+    :param gpus: that the recipe is laid out for: a dry run on a machine without any tells what the
+        run takes there.
 
     Exit codes: 0 done, 1 the work failed or was stopped (run it again to go on), 2 wrong input.
     """
     logging.getLogger("olmo_core.utils").addFilter(_tells_the_truth)
     try:
-        inputs, dry_run, overrides = _parse(description)
+        inputs, dry_run, overrides = _parse(description, gpus)
         config = _override(build(inputs), overrides)
-        if config.load_path is not None:
+        if config.load_path is not None and not is_hugging_face(config.load_path):
             note = standing(find_checkpoint(Path(config.load_path))).note
             if note is not None and os.environ.get("RANK", "0") == "0":
                 print(note, file=sys.stderr)
         if dry_run:
-            _print_plan(config, inputs.anchor_tokenizer)
+            _print_plan(config, inputs)
         else:
             train(config, inputs.anchor_tokenizer)
     except (AnchorError, OLMoConfigurationError) as error:
@@ -74,7 +73,7 @@ def _tells_the_truth(record: logging.LogRecord) -> bool:
     return "Will skip setting env var" not in record.getMessage()
 
 
-def _parse(description: str | None) -> tuple[Inputs, bool, list[str]]:
+def _parse(description: str | None, gpus: int | None) -> tuple[Inputs, bool, list[str]]:
     parser = argparse.ArgumentParser(
         description=description,
         epilog=_EPILOG,
@@ -89,13 +88,35 @@ def _parse(description: str | None) -> tuple[Inputs, bool, list[str]]:
     parser.add_argument("--overlay", metavar="DIR", help="what `olmo-anchor overlay` wrote for it")
     parser.add_argument("--save-folder", metavar="DIR", help="where the run goes")
     parser.add_argument(
-        "--load-path", metavar="DIR", help="a run or checkpoint to take the weights from"
+        "--load-path",
+        metavar="DIR",
+        help="what to take the weights from: a run, a checkpoint, a Hugging Face model (a folder, "
+        "or hf://NAME on the hub)",
     )
     parser.add_argument("--seed", type=int, default=0, help="of everything random (default: 0)")
     parser.add_argument(
         "--dry-run",
         action="store_true",
-        help="print the config, parameters, tokens and steps; needs no data and writes nothing",
+        help="print the config, parameters, tokens, steps, operations, GPU-hours and memory; needs "
+        "no data and no GPU, and writes nothing",
+    )
+    parser.add_argument(
+        "--gpus",
+        type=int,
+        metavar="N",
+        help="with --dry-run: plan for so many H100s instead of this machine"
+        + (f" (default without a GPU: {gpus})" if gpus else ""),
+    )
+    parser.add_argument(
+        "--size",
+        metavar="NAME",
+        help="another size of a recipe that has several, such as tiny: a few steps on a CPU",
+    )
+    parser.add_argument(
+        "--budget",
+        type=_tokens,
+        metavar="TOKENS",
+        help="of a pretraining run, such as 2e9; default the recipe's",
     )
     options, overrides = parser.parse_known_args()
     wrong = [word for word in overrides if not word.startswith("--")]
@@ -107,17 +128,30 @@ def _parse(description: str | None) -> tuple[Inputs, bool, list[str]]:
                 parser.error(f"--{name.replace('_', '-')} is needed, except with --dry-run")
         if is_url(options.save_folder):
             parser.error("--save-folder is a local folder")
-    return (
-        Inputs(
-            options.tokens,
-            options.overlay,
-            options.save_folder or "runs/dry-run",
-            options.load_path,
-            options.seed,
-        ),
-        options.dry_run,
-        overrides,
+    if options.gpus is not None and (options.gpus < 1 or not options.dry_run):
+        parser.error("--gpus goes with --dry-run and is at least 1; torchrun starts processes")
+    hardware = Hardware.here()
+    planned = options.gpus or (gpus if not (hardware.gpu or options.size) else None)
+    if options.dry_run and planned:
+        hardware = Hardware.planned(planned)
+    inputs = Inputs(
+        options.tokens,
+        options.overlay,
+        options.save_folder or "runs/dry-run",
+        options.load_path,
+        options.seed,
+        options.size,
+        options.budget,
+        hardware,
     )
+    return inputs, options.dry_run, overrides
+
+
+def _tokens(text: str) -> int:
+    number = int(float(text))  # 2e9 too
+    if number < 1:
+        raise ValueError(text)
+    return number
 
 
 def _override(config: AnchoredExperimentConfig, overrides: list[str]) -> AnchoredExperimentConfig:
@@ -131,27 +165,9 @@ def _override(config: AnchoredExperimentConfig, overrides: list[str]) -> Anchore
         ) from None
 
 
-def _print_plan(config: AnchoredExperimentConfig, tokenizer: AnchorTokenizer | None) -> None:
+def _print_plan(config: AnchoredExperimentConfig, inputs: Inputs) -> None:
     prepare_cli_environment()
-    check_experiment(config, tokenizer)
-    data = _about_data(config)
+    check_experiment(config, inputs.anchor_tokenizer)
+    lines = plan(config, inputs.hardware)
     rich.print(config)
-    parameters, inner = config.model.num_params, config.model.num_non_embedding_params
-    print(f"parameters: {parameters:,} ({inner:,} without the embedding)")
-    print("\n".join(data))
-
-
-def _about_data(config: AnchoredExperimentConfig) -> list[str]:
-    assert config.data_loader.global_batch_size is not None
-    rows = config.data_loader.global_batch_size // config.train_module.max_sequence_length
-    if not config.inputs:
-        return [f"batch: {rows} instances; tokens and steps are unknown without --tokens"]
-    lines = []
-    with tempfile.TemporaryDirectory() as work_dir:
-        dataset = config.dataset.build(work_dir)
-        if isinstance(dataset, IndexedInstanceSource):
-            counts = asdict(dataset.counts).items()
-            lines = ["data: " + ", ".join(f"{name} {count:,}" for name, count in counts)]
-        lines.append(f"batch: {rows} instances, {len(dataset) // rows:,} steps an epoch")
-    duration = config.trainer.max_duration
-    return [*lines, f"duration: {duration.value:,} {duration.unit}"]
+    print("\n".join(lines))

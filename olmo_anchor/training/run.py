@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from olmo_core.data.composable import InstanceSource
-from olmo_core.distributed.utils import barrier, get_rank
+from olmo_core.distributed.utils import barrier, get_rank, is_distributed
+from olmo_core.nn.transformer import Transformer
 from olmo_core.train import (
     Trainer,
     prepare_training_environment,
     teardown_training_environment,
 )
-from olmo_core.train.callbacks import ConfigSaverCallback
+from olmo_core.train.callbacks import CometCallback, ConfigSaverCallback, WandBCallback
 from olmo_core.train.train_module import TransformerTrainModule
 from olmo_core.utils import seed_all
 
@@ -27,6 +28,7 @@ from olmo_anchor.training.embeddings import start_embeddings
 from olmo_anchor.training.indexed import IndexedInstanceSource
 from olmo_anchor.training.recipes import AnchoredExperimentConfig
 from olmo_anchor.training.save_folder import find_checkpoint, finished_run, write_manifest
+from olmo_anchor.training.start import is_hugging_face, load_hugging_face, local_folder
 
 if TYPE_CHECKING:
     from olmo_anchor.tokenizer import AnchorTokenizer
@@ -53,14 +55,12 @@ def train(config: AnchoredExperimentConfig, tokenizer: AnchorTokenizer | None) -
         return
     assert tokenizer is not None
     check_experiment(config, tokenizer)
-    load_path = None if config.load_path is None else find_checkpoint(Path(config.load_path))
     began = time.monotonic()
     prepare_training_environment(backend=_backend(), shared_filesystem=True)
     try:
         trainer, dataset = _assemble(config, resolved)
-        if _load(trainer, load_path):
-            assert isinstance(trainer.train_module, TransformerTrainModule)
-            start_embeddings(trainer.train_module.model, tokenizer, config.start_like)
+        if _load(trainer, config.load_path):
+            start_embeddings(_model(trainer), tokenizer, config.start_like)
         # Only now: a resume that is refused leaves the run's own tokenizer and config.
         if get_rank() == 0:
             tokenizer.save(folder / "tokenizer")
@@ -97,7 +97,11 @@ def _assemble(
 ) -> tuple[Trainer, InstanceSource]:
     seed_all(config.init_seed)
     model = config.model.build(init_device="meta")
-    train_module = config.train_module.build(model)
+    module = config.train_module
+    if not is_distributed() and module.dp_config is not None:
+        # OLMo-core refuses it outside of a process group; it is FSDP that computes in bfloat16.
+        module = module.replace(dp_config=None, autocast_precision=module.dp_config.param_dtype)
+    train_module = module.build(model)
     assert config.data_loader.work_dir is not None
     dataset = config.dataset.build(config.data_loader.work_dir)
     collator = config.collator.build(
@@ -114,6 +118,9 @@ def _assemble(
     for callback in trainer.callbacks.values():
         if isinstance(callback, ConfigSaverCallback):
             callback.config = resolved
+        elif isinstance(callback, WandBCallback | CometCallback):
+            callback.config = resolved
+            callback.name = callback.name or Path(config.trainer.save_folder).name
         elif isinstance(callback, AnchorStateCallback):
             callback.state = {
                 "policy": str(config.collator.policy),
@@ -126,7 +133,7 @@ def _assemble(
     return trainer, dataset
 
 
-def _load(trainer: Trainer, load_path: Path | None) -> bool:
+def _load(trainer: Trainer, load_path: str | None) -> bool:
     """Go on, or else take the weights of ``load_path``; True where they were taken."""
     try:
         resumed = trainer.maybe_load_checkpoint(load_trainer_state=True, load_optim_state=True)
@@ -138,7 +145,16 @@ def _load(trainer: Trainer, load_path: Path | None) -> bool:
             f"the run in {trainer.save_folder} cannot go on with other data than it began with; "
             "name another --save-folder"
         ) from None
-    if not resumed and load_path is not None:
-        trainer.load_checkpoint(load_path, load_trainer_state=False, load_optim_state=False)
-        return True
-    return False
+    if resumed or load_path is None:
+        return False
+    if is_hugging_face(load_path):
+        load_hugging_face(local_folder(load_path), _model(trainer))
+    else:
+        checkpoint = find_checkpoint(Path(load_path))
+        trainer.load_checkpoint(checkpoint, load_trainer_state=False, load_optim_state=False)
+    return True
+
+
+def _model(trainer: Trainer) -> Transformer:
+    assert isinstance(trainer.train_module, TransformerTrainModule)
+    return trainer.train_module.model

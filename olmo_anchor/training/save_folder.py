@@ -26,8 +26,10 @@ from olmo_core.train import Checkpointer, Trainer
 
 from olmo_anchor.errors import InputError
 from olmo_anchor.manifest import MANIFEST, Manifest, file_record, read_manifest
+from olmo_anchor.training.hardware import Hardware
 from olmo_anchor.training.instances import PaddedInstanceSource
-from olmo_anchor.training.recipes import AnchoredExperimentConfig, data_parallel
+from olmo_anchor.training.recipes import AnchoredExperimentConfig
+from olmo_anchor.training.start import is_hugging_face, local_folder
 
 __all__ = ["differences", "find_checkpoint", "finished_run", "standing", "write_manifest"]
 
@@ -84,7 +86,9 @@ def standing(checkpoint: Path) -> Standing:
     return Standing(step, steps, note is None, note)
 
 
-_PLACES = {"save_folder", "work_dir", "tokens", "overlay", "load_path", "inputs"}
+_PLACES = {
+    *("save_folder", "work_dir", "tokens", "overlay", "load_path", "inputs", "expected_tokens"),
+}
 
 
 def _facts(resolved: dict[str, Any]) -> dict[str, Any]:
@@ -99,7 +103,7 @@ def _facts(resolved: dict[str, Any]) -> dict[str, Any]:
     facts: dict[str, Any] = orjson.loads(orjson.dumps(strip(resolved)))
     module = facts["train_module"]
     del module["rank_microbatch_size"]
-    if module.get("dp_config") == data_parallel().as_config_dict():
+    if module.get("dp_config") == Hardware.here().data_parallel().as_config_dict():
         del module["dp_config"]
     return facts
 
@@ -139,7 +143,10 @@ def differences(one: Any, other: Any, path: str = "") -> list[str]:
 
 def _inputs(config: AnchoredExperimentConfig) -> list[dict[str, Any]]:
     manifests = [Path(path) / MANIFEST for path in config.inputs]
-    if config.load_path is not None:
+    if config.load_path is not None and is_hugging_face(config.load_path):
+        folder = local_folder(config.load_path)
+        manifests += sorted((*folder.glob("config.json"), *folder.glob("*.safetensors")))
+    elif config.load_path is not None:
         checkpoint = find_checkpoint(Path(config.load_path))
         # The checkpoint's index tells it from the others of its run.
         files = (checkpoint.parent / MANIFEST, checkpoint / "model_and_optim" / ".metadata")

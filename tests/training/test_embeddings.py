@@ -14,7 +14,7 @@ from torch.distributed.tensor import DTensor
 from olmo_anchor.errors import InputError
 from olmo_anchor.tokenizer import AnchorTokenizer
 from olmo_anchor.training.embeddings import start_embeddings
-from olmo_anchor.training.recipes import olmo2_like
+from olmo_anchor.training.models import olmo2_like
 
 LIKE = {"<|im_start|>": "\n", "<|im_end|>": ":"}
 

@@ -19,7 +19,7 @@ from olmo_anchor.errors import InputError, WorkFailed
 from olmo_anchor.manifest import Manifest, read_manifest
 from olmo_anchor.tokenizer import AnchorTokenizer
 from olmo_anchor.training.export import ExportConfig
-from olmo_anchor.training.recipes import olmo2_like
+from olmo_anchor.training.models import olmo2_like
 
 transformers = pytest.importorskip("transformers")
 

@@ -10,7 +10,7 @@ from olmo_core.nn.transformer import Transformer
 from olmo_anchor.policy import MaskPolicy
 from olmo_anchor.tokenizer import AnchorTokenizer
 from olmo_anchor.training.collator import AnchorCollator
-from olmo_anchor.training.recipes import olmo2_like
+from olmo_anchor.training.models import olmo2_like
 from tests.training.conftest import annotate
 
 

@@ -22,7 +22,7 @@ from olmo_anchor.errors import InputError
 from olmo_anchor.spans import ROLE_NAMES, ControlIds, roles
 from olmo_anchor.training.held_out import HeldOutSet
 from olmo_anchor.training.instances import PaddedInstanceSource, PaddedInstanceSourceConfig
-from olmo_anchor.training.recipes import olmo2_like
+from olmo_anchor.training.models import olmo2_like
 from olmo_anchor.training.scored_head import scored_head, scores
 from olmo_anchor.training.source import InterleavedDocumentSourceConfig
 from tests.training.conftest import Corpus
