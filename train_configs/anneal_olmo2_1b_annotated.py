@@ -1,0 +1,25 @@
+"""Teach a released model the prior of annotations: OLMo 2 1B, trained on annotated text.
+
+4 billion tokens (--budget takes other numbers) from allenai/OLMo-2-0425-1B, which is downloaded,
+or from a folder that --load-path names. About 24 GPU-hours of H100s. The short way in: hours of
+one node instead of days. Then anchor it with sft_1b_anchored.py. As anneal_olmo2_1b_standard.py in
+everything but the annotations.
+
+  torchrun --nproc-per-node=8 train_configs/anneal_olmo2_1b_annotated.py \
+      --tokens data_prep/pretraining_mixture.yaml --save-folder runs/olmo2-1b-annotated
+"""
+
+from __future__ import annotations
+
+import full_size
+
+from olmo_anchor.training.launch import main
+from olmo_anchor.training.recipes import AnchoredExperimentConfig, Inputs
+
+
+def build(inputs: Inputs) -> AnchoredExperimentConfig:
+    return full_size.annealing(inputs, annotations=True)
+
+
+if __name__ == "__main__":
+    main(build, __doc__, gpus=full_size.GPUS)
