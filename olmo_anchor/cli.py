@@ -14,6 +14,7 @@ from olmo_anchor.commands.models import export, generate
 from olmo_anchor.commands.results import evaluate, report
 from olmo_anchor.commands.study import study
 from olmo_anchor.commands.tokens import adopt, tokenize
+from olmo_anchor.commands.train import sweep
 from olmo_anchor.errors import AnchorError
 
 __all__ = ["cli", "main"]
@@ -33,7 +34,7 @@ def cli() -> None:
 
 for command in (
     *(tokenize, adopt, annotate, overlay, inspect, materialise),
-    *(annotations_group, export, generate, evaluate, report, study),
+    *(annotations_group, sweep, export, generate, evaluate, report, study),
 ):
     cli.add_command(command)
 

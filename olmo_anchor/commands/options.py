@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ __all__ = [
     "POLICY",
     "TRAIN_TURNS",
     "VALUE_ONLY_FRACTION",
+    "SeveralValues",
 ]
 
 DIRECTORY = click.Path(path_type=Path)
@@ -35,6 +37,39 @@ class _Place(click.ParamType[Any]):
 
 
 PLACE = _Place()
+
+
+class SeveralValues(click.Command):
+    """Its options that may be repeated take numbers in a row, too: ``--lr 1e-5 2e-5``."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        repeated = {name for option in self.params if _repeats(option) for name in option.opts}
+        words: list[str] = []
+        option = None
+        for word in args:
+            if word in repeated:
+                option = word
+            elif option is not None and words[-1] != option:
+                if _is_number(word):
+                    words.append(option)
+                else:
+                    option = None
+            words.append(word)
+        return super().parse_args(ctx, words)
+
+
+def _repeats(option: click.Parameter) -> bool:
+    return isinstance(option, click.Option) and option.multiple
+
+
+def _is_number(word: str) -> bool:
+    try:
+        Fraction(word)
+    except (ValueError, ZeroDivisionError):
+        return False
+    return True
+
+
 FILE = click.Path(path_type=Path, dir_okay=False)
 
 OVERWRITE = click.option("--overwrite", is_flag=True, help="Replace an existing output folder.")
