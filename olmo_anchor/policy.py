@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from olmo_anchor.spans import TEXT, VALUE, ControlIds, roles
+from olmo_anchor.spans import VALUE, ControlIds, Events, roles
 
 __all__ = ["VALUE_ONLY_FRACTION", "MaskPolicy", "is_value_only", "policy_mask", "value_only_tokens"]
 
@@ -50,25 +50,30 @@ def is_value_only(prefix: NDArray[Any], *, fraction: float, seed: int) -> bool:
 
 
 def value_only_tokens(
-    ids: NDArray[Any], control: ControlIds, *, fraction: float, seed: int
+    ids: NDArray[Any],
+    control: ControlIds,
+    *,
+    fraction: float,
+    seed: int,
+    events: Events | None = None,
 ) -> NDArray[np.bool_]:
     """The tokens of value-only documents, bool of the shape of ``ids`` (``[n]`` or ``[rows, n]``).
 
     Every row begins at a document; a document ends with its end-of-text token or with its row.
     A document without a closing delimiter is not value-only.
+
+    :param events: those of ``ids``, where the caller has them.
     """
-    rows = np.atleast_2d(ids)
-    flat = rows.reshape(-1)
-    begins = np.zeros(rows.shape, dtype=bool)
-    begins[:, :1] = True
-    begins[:, 1:] = rows[:, :-1] == control.end_of_text
-    starts = np.flatnonzero(begins)
-    bounds = np.append(starts, flat.size)
-    closes = np.flatnonzero(flat == control.close)
-    first = np.searchsorted(closes, starts)
-    chosen = np.zeros(starts.size, dtype=bool)
-    for document in np.flatnonzero(first < np.searchsorted(closes, bounds[1:])):
-        prefix = flat[starts[document] : closes[first[document]] + 1]
+    events = Events.find(ids, control) if events is None else events
+    row_bounds = np.arange(0, ids.size + 1, ids.shape[-1])
+    bounds = np.union1d(row_bounds, events.at[events.ends] + 1)
+    closes = np.append(events.at[events.closes], ids.size)
+    # One past the first closing delimiter; past the document where it has none.
+    prefix_ends = closes[closes.searchsorted(bounds[:-1])] + 1
+    flat = ids.reshape(-1)
+    chosen = np.zeros(len(prefix_ends), bool)
+    for document in np.flatnonzero(prefix_ends <= bounds[1:]):
+        prefix = flat[bounds[document] : prefix_ends[document]]
         chosen[document] = is_value_only(prefix, fraction=fraction, seed=seed)
     if not chosen.any():
         return np.zeros(ids.shape, bool)
@@ -83,28 +88,31 @@ def policy_mask(
     *,
     value_only_fraction: float = VALUE_ONLY_FRACTION,
     seed: int = 0,
-    role_ids: NDArray[np.uint8] | None = None,
+    events: Events | None = None,
 ) -> NDArray[np.bool_]:
     """The trained tokens (unshifted: ``True`` at a token that is itself a target).
 
     :param ids: ``[n]`` or ``[rows, n]``; every row begins at a document.
     :param label_mask: the corpus' own mask, of the same shape; ``None`` trains every token.
-    :param role_ids: :func:`olmo_anchor.spans.roles` of ``ids``, where the caller has them.
+    :param events: those of ``ids``, where the caller has them.
     :returns: bool, of the shape of ``ids``; a new array.
     """
     policy = MaskPolicy(policy)
     corpus = np.ones(ids.shape, dtype=bool) if label_mask is None else np.array(label_mask, bool)
-    if not policy.masks_by_role:
+    if not policy.masks_by_role or not ids.size:
         return corpus
-    if role_ids is None:
-        role_ids = roles(ids, control, inside=False)
+    events = Events.find(ids, control, inside=False) if events is None else events
+    annotated = events.annotated().reshape(ids.shape)
     if policy is MaskPolicy.annotation_only:
-        corpus &= role_ids != TEXT
+        corpus &= annotated
         return corpus
-    trained = role_ids == TEXT
+    trained = ~annotated
     if value_only_fraction > 0:
-        chosen = value_only_tokens(ids, control, fraction=value_only_fraction, seed=seed)
+        chosen = value_only_tokens(
+            ids, control, fraction=value_only_fraction, seed=seed, events=events
+        )
+        # Keys and values are told apart only where that matters: in few batches.
         if chosen.any():
-            trained |= chosen & (role_ids != VALUE)
+            trained |= chosen & (roles(ids, control, inside=False) != VALUE)
     corpus &= trained
     return corpus

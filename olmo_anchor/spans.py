@@ -10,6 +10,7 @@ and newlines are encoded separately (DESIGN rule 3)::
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,7 @@ __all__ = [
     "TEXT",
     "VALUE",
     "ControlIds",
+    "Events",
     "NewlineTable",
     "chunk_starts",
     "document_bounds",
@@ -86,44 +88,70 @@ def roles(
     out = np.zeros(ids.shape, np.uint8)
     if ids.size == 0:
         return out
-    rows = ids.reshape(-1, ids.shape[-1])
-
-    # The few events of all rows in one sorted list, each row led by an event of its own: an open
-    # annotation lasts from its opening event to the next event, whichever that is.
-    n = rows.shape[1]
-    flat = rows.reshape(-1)
-    is_open, is_close = flat == control.open, flat == control.close
-    events = np.flatnonzero(is_open | is_close | (flat == control.end_of_text))
-    row_starts = np.arange(0, flat.size, n)
-    first = np.searchsorted(events, row_starts)
-    if inside is None:
-        led = np.zeros(len(row_starts), bool)
-        known = first < len(events)
-        at = events[first[known]]
-        led[known] = is_close[at] & (at < row_starts[known] + n)
-    else:
-        led = np.full(len(row_starts), inside)
-
-    led_by = first + np.arange(len(row_starts))
-    is_row_start = np.zeros(len(events) + len(row_starts), bool)
-    is_row_start[led_by] = True
-    begins = np.empty(len(is_row_start), np.int64)
-    begins[led_by] = row_starts
-    begins[~is_row_start] = events
-    opens = is_open[begins] & ~is_row_start
-    opens[is_row_start] = led
-    ends = np.append(begins[1:], flat.size)
-    closes_at_end = np.append(is_close[begins[1:]] & ~is_row_start[1:], False)
-
-    out_flat = out.reshape(-1)
-    # The token of an event itself is set below; what it opens begins after it.
-    spans = np.flatnonzero(opens)
-    starts = begins[spans] + ~is_row_start[spans]
-    lengths = ends[spans] - starts
-    closed = closes_at_end[spans]
-    _mark_annotations(out_flat, flat, control, starts, lengths, closed, is_row_start[spans])
-    out_flat[events] = np.where(is_open[events] | is_close[events], DELIMITER, TEXT)
+    events = Events.find(ids, control, inside=inside)
+    flat, out_flat = ids.reshape(-1), out.reshape(-1)
+    spans = np.flatnonzero(events.opens | events.leads)
+    own = events.opens[spans]  # a delimiter is itself no part of what it opens
+    starts, lengths = events.at[spans] + own, events.lengths[spans] - own
+    _mark_annotations(
+        out_flat, flat, control, starts, lengths, events.closed[spans], events.leads[spans]
+    )
+    out_flat[events.at[events.opens | events.closes]] = DELIMITER
     return out
+
+
+class Events(NamedTuple):
+    """The few tokens of rows at which text, annotation or document can change: delimiters,
+    end-of-text tokens, and the first of each row. All but the last field are ``[events]``.
+
+    :param at: int64, rising: where in the rows laid end to end.
+    :param lengths: int64, tokens up to the next event or the end, its own included.
+    :param opens: bool, it is an opening delimiter.
+    :param closes: bool, it is a closing delimiter.
+    :param ends: bool, it is an end-of-text token.
+    :param leads: bool, it is none of these, and leads a row that starts inside an annotation.
+    :param closed: bool, the next event is a closing delimiter of the same row.
+    :param starts_inside: bool ``[rows]``, the row starts inside an annotation.
+    """
+
+    at: Positions
+    lengths: Positions
+    opens: Mask
+    closes: Mask
+    ends: Mask
+    leads: Mask
+    closed: Mask
+    starts_inside: Mask
+
+    @classmethod
+    def find(cls, ids: Ids, control: ControlIds, *, inside: bool | None = None) -> Events:
+        """:param ids: integers ``[..., n]``, not empty; they and ``inside`` as in :func:`roles`."""
+        flat, n = ids.reshape(-1), ids.shape[-1]
+        is_event = (flat == control.open) | (flat == control.close) | (flat == control.end_of_text)
+        is_event[::n] = True
+        at = np.flatnonzero(is_event)
+        tokens = flat[at]
+        opens, closes = tokens == control.open, tokens == control.close
+        ends = tokens == control.end_of_text
+        first = at.searchsorted(np.arange(0, flat.size, n))
+        closed = np.append(closes[1:], False)
+        closed[first[1:] - 1] = False  # what a row leaves open, the next row does not close
+        ordinary = ~(opens | closes | ends)[first]
+        if inside is None:
+            starts_inside = closes[first] | (ordinary & closed[first])
+        else:
+            starts_inside = np.full(len(first), inside)
+        leads = np.zeros(len(at), bool)
+        leads[first] = starts_inside & ordinary
+        lengths = np.append(at[1:], flat.size) - at
+        return cls(at, lengths, opens, closes, ends, leads, closed, starts_inside)
+
+    def annotated(self) -> Mask:
+        """The tokens that :func:`roles` does not call :data:`TEXT`, in half of its time: bool
+        ``[tokens]``, the rows laid end to end."""
+        mask = (self.opens | self.leads).repeat(self.lengths)
+        mask[self.at[self.closes]] = True
+        return mask
 
 
 def _mark_annotations(

@@ -81,6 +81,21 @@ def test_a_document_without_a_closing_delimiter_is_masked_whole() -> None:
     assert bits(mask) == [1, 0, 0, 0, 0]
 
 
+@pytest.mark.parametrize("policy", MaskPolicy)
+def test_no_tokens_have_no_mask(policy: str) -> None:
+    assert policy_mask(IDS[:0], CORPUS[:0], policy, CONTROL).shape == (0,)
+
+
+def test_keys_and_values_of_a_batch_that_holds_both_kinds_of_documents() -> None:
+    rows = np.array([[OPEN, 10, COLON, value, CLOSE, 22, END] for value in range(60, 76)])
+    mask = policy_mask(rows, None, MaskPolicy.anchored, CONTROL, value_only_fraction=0.5, seed=3)
+    assert len(mask) == 16
+    for row, trained in zip(rows, mask, strict=True):
+        value_only = is_value_only(row[:5], fraction=0.5, seed=3)
+        assert bits(trained) == ([1, 1, 1, 0, 1, 1, 1] if value_only else [0, 0, 0, 0, 0, 1, 1])
+    assert {bool(trained[0]) for trained in mask} == {False, True}
+
+
 @given(
     st.lists(st.integers(10, 500), min_size=1, max_size=12),
     st.integers(-(2**40), 2**40),

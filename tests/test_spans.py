@@ -17,6 +17,7 @@ from olmo_anchor.spans import (
     TEXT,
     VALUE,
     ControlIds,
+    Events,
     NewlineTable,
     chunk_starts,
     document_bounds,
@@ -148,6 +149,24 @@ def test_roles_equal_the_definition(ids: list[int], inside: bool | None) -> None
 def test_roles_of_rows_are_the_roles_of_each_row(rows: list[list[int]]) -> None:
     expected = [reference_roles(row, None) for row in rows]
     assert roles(np.array(rows), CONTROL).tolist() == expected
+    events = Events.find(np.array(rows), CONTROL)
+    assert events.annotated().tolist() == [role != TEXT for row in expected for role in row]
+
+
+def test_the_events_of_rows() -> None:
+    #                      0123456     7890123
+    rows = np.array([ids_of("b>x<t:a"), ids_of(">$x<a>x")])
+    events = Events.find(rows, CONTROL)
+    assert events.at.tolist() == [0, 1, 3, 7, 8, 10, 12]
+    assert events.lengths.tolist() == [1, 2, 4, 1, 2, 2, 2]
+    assert bits(events.opens) == "0010010"
+    assert bits(events.closes) == "0101001"
+    assert bits(events.ends) == "0000100"
+    assert bits(events.leads) == "1000000"
+    assert bits(events.closed) == "1000010"  # not the one that its row leaves open
+    assert bits(events.starts_inside) == "11"
+    assert bits(events.annotated()) == "11011111001110"
+    assert bits(Events.find(rows, CONTROL, inside=False).starts_inside) == "00"
 
 
 def test_document_bounds() -> None:
@@ -155,6 +174,10 @@ def test_document_bounds() -> None:
     assert document_bounds(np.array(ids_of("ab$c")), 5).tolist() == [0, 3, 4]
     assert document_bounds(np.array(ids_of("$$")), 5).tolist() == [0, 1, 2]
     assert document_bounds(np.array([], np.uint16), 5).tolist() == [0]
+
+
+def bits(mask: np.ndarray) -> str:
+    return "".join(str(int(bit)) for bit in mask)
 
 
 def bools(picture: str) -> np.ndarray:

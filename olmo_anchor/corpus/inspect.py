@@ -161,7 +161,6 @@ class _Source:
                 control,
                 value_only_fraction=fraction,
                 seed=seed,
-                role_ids=role_ids,
             )
         # A delimiter is an added token too, and has a role.
         is_control = np.isin(ids, self.controls) & (role_ids == TEXT)

@@ -12,7 +12,7 @@ from olmo_core.data.collator import DataCollator, PaddingDirection
 
 from olmo_anchor.errors import WorkFailed
 from olmo_anchor.policy import VALUE_ONLY_FRACTION, MaskPolicy, policy_mask
-from olmo_anchor.spans import TEXT, ControlIds, roles
+from olmo_anchor.spans import ControlIds, Events, roles
 
 __all__ = ["AnchorCollator", "AnchorCollatorConfig", "MaskPolicy", "policy_mask"]
 
@@ -53,15 +53,14 @@ class AnchorCollator(DataCollator):
     def __call__(self, items: Sequence[dict[str, Any]] | Sequence[torch.Tensor]) -> dict[str, Any]:
         batch = super().__call__(items)
         ids = batch["input_ids"].numpy()
-        role_ids = None
-        if self.emit_role_ids or self.policy.masks_by_role:
-            role_ids = roles(ids, self.control)
-            # A row that starts inside an annotation: seen, as its first delimiter closes.
-            inside = (role_ids[:, 0] != TEXT) & (ids[:, 0] != self.control.open)
-            if self.policy.masks_by_role and inside.any():
+        events = None
+        if self.policy.masks_by_role:
+            events = Events.find(ids, self.control)
+            if events.starts_inside.any():
+                torn = events.starts_inside.nonzero()[0].tolist()
                 raise ValueError(
                     f"policy {self.policy} needs instances that begin at a document; "
-                    f"{name_rows(batch, inside.nonzero()[0].tolist())} begins inside an annotation"
+                    f"{name_rows(batch, torn)} begins inside an annotation"
                 )
         corpus = batch.get("label_mask")
         mask = policy_mask(
@@ -71,13 +70,13 @@ class AnchorCollator(DataCollator):
             self.control,
             value_only_fraction=self.value_only_fraction,
             seed=self.seed,
-            role_ids=role_ids,
+            events=events,
         )
         if self.require_targets and not mask[:, 1:].any():
             raise self.untrained(batch)
         batch["label_mask"] = torch.from_numpy(mask)
         if self.emit_role_ids:
-            batch["role_ids"] = torch.from_numpy(role_ids)
+            batch["role_ids"] = torch.from_numpy(roles(ids, self.control))
         return batch
 
     def untrained(self, batch: dict[str, Any]) -> WorkFailed:

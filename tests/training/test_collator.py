@@ -86,6 +86,9 @@ def test_rows_that_begin_inside_an_annotation_are_refused() -> None:
     torn = {"input_ids": torch.tensor([11, CLOSE, 22, END])}
     with pytest.raises(ValueError, match="begin at a document; rows row 0"):
         collator("anchored")([torn])
+    closing = {"input_ids": torch.tensor([CLOSE, 22, END])}
+    with pytest.raises(ValueError, match="rows row 1, row 2 begins inside"):
+        collator("anchored")([LONG, torn, closing])
     assert collator("full")([torn])["label_mask"].all()
     with pytest.raises(ValueError, match="padding on the right"):
         collator("anchored", pad_direction=PaddingDirection.left)
