@@ -215,7 +215,7 @@ class InterleavedDocumentSource(DocumentSource):
         """Covers the contents of tokens, mask and overlay (by their manifests), and the flags."""
         return self._fingerprint
 
-    @property
+    @cached_property
     def num_tokens(self) -> int:
         return self._overlay.interleaved_tokens if self._annotations else self._part.tokens
 

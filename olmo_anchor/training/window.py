@@ -39,9 +39,8 @@ def cut_window(starts: Positions, positions: Positions, begin: int, end: int) ->
         stream's length.
     """
     # From the last annotation that begins at or before the range to the last that begins inside.
-    inner = positions[:-1]
-    first = max(int(inner.searchsorted(begin, side="right")) - 1, 0)
-    last = max(int(inner.searchsorted(end)), first)
+    after, last = positions[:-1].searchsorted((begin + 1, end)).tolist()
+    first = max(after - 1, 0)
     anchors = starts[first:last]
     offsets = positions[first : last + 1] - starts[first : last + 1]
 
