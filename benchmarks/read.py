@@ -5,9 +5,12 @@
 Writes a corpus and an overlay of a seed: documents of 4096 tokens with 53 annotations each. The
 stock reader (``ConcatAndChunkInstanceSource`` over ``NumpyDocumentSource``) reads the same stream
 with the annotations in it, and a mask beside it, as a pipeline without overlays would have stored
-them. Both read the same random instances in one process, in turns; medians of CPU time.
+them. All read random instances in one process, in turns, each in an order of its own: none finds in
+a cache what another has read. Medians of CPU time.
 
-- reader: ``source[i]``, without a policy.
+- reader: ``source[i]``, without a policy. The stock one gives uint32 arrays, ours int64 tensors.
+- reader, as tensors: the same and what OLMo-core's data loader does to it next, so that both give
+  int64 tensors, which is what a collator takes.
 - loader: batches of OLMo-core's data loader, without threads; the mask is stored for the stock
   reader, the corpus' own for ours.
 - loader, anchored: the same, and ours makes the mask of a policy that tells keys from values.
@@ -31,6 +34,7 @@ from olmo_core.data.composable import (
     ConcatAndChunkInstanceSource,
     NumpyDocumentSourceConfig,
 )
+from olmo_core.data.composable.utils import as_tensor
 
 from olmo_anchor.corpus.token_files import sampled_record
 from olmo_anchor.manifest import Manifest, file_record
@@ -121,23 +125,38 @@ def _manifests(
     Manifest("overlay", [], {}, {}, [], extra={**extra, "parts": [entry]}).write(overlay)
 
 
-Reader = Callable[[int], object]
+Reader = Callable[[], object]
 
 
 def medians(readers: dict[str, Reader], rounds: int, times: int) -> dict[str, float]:
     """Microseconds of CPU of one call, the readers in turns within each round."""
     spent: dict[str, list[float]] = {name: [] for name in readers}
-    for round_ in range(rounds):
+    for _ in range(rounds):
         for name, read in readers.items():
             begin = time.process_time()
-            for k in range(times):
-                read(round_ * times + k)
+            for _ in range(times):
+                read()
             spent[name].append((time.process_time() - begin) / times)
     return {name: statistics.median(found) * 1e6 for name, found in spent.items()}
 
 
+def instances(source: ConcatAndChunkInstanceSource, seed: int) -> Reader:
+    order = iter(np.random.default_rng(seed).permutation(len(source)).tolist())
+    return lambda: source[next(order)]
+
+
+def tensors(source: ConcatAndChunkInstanceSource, seed: int) -> Reader:
+    """Instances, and what OLMo-core's data loader does to each before it is collated."""
+    order = iter(np.random.default_rng(seed).permutation(len(source)).tolist())
+    return lambda: {name: as_tensor(read) for name, read in source[next(order)].items()}
+
+
 def batches(
-    source: ConcatAndChunkInstanceSource, collator: DataCollator, config: TokenizerConfig, at: Path
+    source: ConcatAndChunkInstanceSource,
+    collator: DataCollator,
+    config: TokenizerConfig,
+    at: Path,
+    seed: int,
 ) -> Reader:
     loader = ComposableDataLoader(
         source,
@@ -145,13 +164,13 @@ def batches(
         tokenizer=config,
         work_dir=at,
         global_batch_size=ROWS * LENGTH,
-        seed=SEED,
+        seed=seed,
         num_threads=0,
         display_source_visualization=False,
     )
     loader.reshuffle(epoch=1)
     found = iter(loader)
-    return lambda _: next(found)
+    return lambda: next(found)
 
 
 def same(a: NDArray[np.int64], b: NDArray[np.int64]) -> bool:
@@ -188,7 +207,6 @@ def main() -> None:
             first = source.get_token_range(0, LENGTH)
             next(iter(source.get_document_offsets()))
             starts.append(time.process_time() - begin)
-        begin = time.process_time()
         (stored,) = stock.build(folder)
         assert same(first["input_ids"], stored.get_token_range(0, LENGTH)["input_ids"])
 
@@ -196,39 +214,39 @@ def main() -> None:
             name: ConcatAndChunkInstanceSource(one, sequence_length=LENGTH, work_dir=folder / name)
             for name, one in (("stock", stored), ("ours", source))
         }
-        order = np.random.default_rng(SEED).permutation(len(chunks["ours"])).tolist()
-        for k in order[:100]:
-            assert same(chunks["ours"][k]["input_ids"], chunks["stock"][k]["input_ids"])
-        reads = medians(
-            {name: (lambda k, one=one: one[order[k]]) for name, one in chunks.items()},
-            options.rounds,
-            min(500, len(order) // options.rounds),
-        )
+        a, b = chunks["stock"], chunks["ours"]
+        for k in np.random.default_rng(SEED).permutation(len(b))[:100].tolist():
+            assert same(a[k]["input_ids"], b[k]["input_ids"])
         ids = {"pad_token_id": tokenizer.pad_id, "vocab_size": tokenizer.vocab_size}
         anchored = AnchorCollator(control=tokenizer.control, policy=MaskPolicy.anchored, **ids)
         plain = DataCollator(**ids)
-        loads = medians(
+        took = medians(
             {
-                "stock": batches(chunks["stock"], plain, config, folder),
-                "ours": batches(chunks["ours"], plain, config, folder),
-                "anchored": batches(chunks["ours"], anchored, config, folder),
+                "reader, stock": instances(a, 1),
+                "reader, ours": instances(b, 2),
+                "reader, stock, as tensors": tensors(a, 3),
+                "reader, ours, as tensors": tensors(b, 4),
             },
             options.rounds,
-            min(60, len(order) // ROWS // options.rounds),
+            min(500, len(b) // options.rounds),
         )
-    print(
-        f"{len(order) * LENGTH / 1e6:.0f} M tokens, {annotations / 1e6:.2f} M annotations, "
-        f"{time.strftime('%F')}\n"
-    )
+        took |= medians(
+            {
+                "loader, stock": batches(a, plain, config, folder, 5),
+                "loader, ours": batches(b, plain, config, folder, 6),
+                "loader, ours, anchored": batches(b, anchored, config, folder, 7),
+            },
+            options.rounds,
+            min(60, len(b) // ROWS // options.rounds),
+        )
+        print(
+            f"{len(b) * LENGTH / 1e6:.0f} M tokens, {annotations / 1e6:.2f} M annotations, "
+            f"{time.strftime('%F')}; a reader reads {LENGTH} tokens, a loader {ROWS} x {LENGTH}\n"
+        )
     print(f"{'':34}{'CPU us':>8}{'x stock':>9}")
-    for name, took, of in (
-        ("reader, stock, 4096 tokens", reads["stock"], reads["stock"]),
-        ("reader, ours", reads["ours"], reads["stock"]),
-        (f"loader, stock, {ROWS} x 4096 tokens", loads["stock"], loads["stock"]),
-        ("loader, ours", loads["ours"], loads["stock"]),
-        ("loader, ours, anchored", loads["anchored"], loads["stock"]),
-    ):
-        print(f"{name:34}{took:8.0f}{of / took:9.2f}")
+    for name, spent in took.items():
+        stock_took = took[name.replace("ours", "stock").removesuffix(", anchored")]
+        print(f"{name:34}{spent:8.0f}{stock_took / spent:9.2f}")
     print(f"\nstart-up of ours: {statistics.median(starts) * 1e3:.0f} ms of CPU")
 
 
