@@ -29,7 +29,7 @@ CONSTRAINTS := constraints.txt
 EXTRAS := fast,data,hf,annotate,eval,report,dev
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-vllm demo test test-vllm test-dolma bench-tokenize bench-read bench-packing checks lint types fast format clean
+.PHONY: help install install-vllm demo test test-vllm test-dolma bench-tokenize bench-read bench-packing bench-train test-gpu checks lint types fast format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -83,6 +83,9 @@ test: install  ## every test that needs neither a GPU nor vLLM
 test-vllm: install-vllm  ## the tests that need vLLM
 	$(VENV_VLLM)/bin/python -m pytest -m vllm
 
+test-gpu: install  ## the tests that need a GPU (with a torch for it in .venv)
+	$(BIN)/python -m pytest -m gpu
+
 # dolma pins an older numpy and tokenizers than ours: it has an environment of its own.
 $(VENV_DOLMA)/.installed: Makefile
 	test -x $(VENV_DOLMA)/bin/python || $(PYTHON) -m venv $(VENV_DOLMA)
@@ -111,6 +114,12 @@ bench-read: install  ## CPU time of reading an overlay beside stock files (TOKEN
 
 bench-packing: install  ## CPU time of packed instances beside OLMo-core's packing (TOKENIZER=tokenizer.json)
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/packing.py --tokenizer $(TOKENIZER)
+
+SIZE ?= 600M
+
+bench-train: install  ## time of a training step beside OLMo-core's own, on a GPU (TOKENIZER=tokenizer.json SIZE=600M)
+	$(BIN)/python -m torch.distributed.run --standalone --nproc-per-node=1 \
+		benchmarks/train_step.py --tokenizer $(TOKENIZER) --size $(SIZE)
 
 checks: lint types fast  ## ruff, mypy --strict, fast tests
 
