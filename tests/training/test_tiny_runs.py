@@ -81,6 +81,19 @@ def test_pretraining(
     assert lines[-1]["train/CE loss"] < lines[0]["train/CE loss"]
 
 
+def test_pretraining_measures_drift_on_a_corpus_that_is_named(
+    files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drift = "--trainer.callbacks.drift"
+    source = f"{drift}.dataset.sources.0"
+    named = (f"{source}.tokens={files}/sft_tokens", f"{source}.overlay={files}/sft_overlay")
+    words = (f"{drift}.enabled=true", *named, "--budget", "6e3")
+    train("pretrain_1b_annotated", files, tmp_path / "run", monkeypatch, *words)
+    metrics = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").open()]
+    assert [line["step"] for line in metrics if "drift/value/entropy" in line] == [0, 3]
+    assert metrics[3]["drift/text/CE loss change"] < 0
+
+
 @pytest.mark.parametrize("name", [name for name in NAMES if "sft" in name])
 def test_post_training(
     name: str,
