@@ -57,13 +57,16 @@ class TextEncoder(Protocol):
 
 
 class Tokenizers:
-    """The reference; reads any ``tokenizer.json``, with as many threads as rayon is allowed."""
+    """The reference; reads any ``tokenizer.json``, with as many threads as rayon is allowed.
+
+    :param tokenizer: one that gives the ids of ``raw``, where there is one already.
+    """
 
     name: ClassVar[str] = "tokenizers"
 
-    def __init__(self, raw: bytes) -> None:
+    def __init__(self, raw: bytes, tokenizer: Tokenizer | None = None) -> None:
         self.raw = raw
-        self._tokenizer = Tokenizer.from_buffer(raw)
+        self._tokenizer = Tokenizer.from_buffer(raw) if tokenizer is None else tokenizer
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
 

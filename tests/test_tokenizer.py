@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers
 
 from olmo_anchor.annotation import Annotation, Tag
+from olmo_anchor.encoders import Tokenizers
 from olmo_anchor.errors import InputError
 from olmo_anchor.spans import DELIMITER, KEY, TEXT, VALUE, roles
 from olmo_anchor.tokenizer import AnchorTokenizer, add_delimiters
@@ -67,6 +68,20 @@ def test_plain_text_has_the_ids_that_tokenizers_gives(
 ) -> None:
     text = "It was the best of times;\r\n\r\n it was — naïve: 1234567 東京\t!"
     assert dolma2.encode(text) == dolma2_raw.encode(text).ids
+
+
+@settings(max_examples=200, deadline=None)
+@given(text=MIXTURES)
+def test_ids_are_those_of_a_tokenizer_without_added_tokens(
+    dolma2: AnchorTokenizer, dolma2_text: Tokenizers, text: str
+) -> None:
+    text = text.encode("utf-8", "ignore").decode()
+    assert dolma2.encode(text) == dolma2_text.encode(text)
+
+
+@pytest.fixture(scope="session")
+def dolma2_text(dolma2: AnchorTokenizer) -> Tokenizers:
+    return Tokenizers(dolma2.text_encoder.raw)
 
 
 def test_dolma2_is_known(dolma2: AnchorTokenizer) -> None:
@@ -189,6 +204,28 @@ def test_control_strings_in_the_models_own_vocabulary_are_no_way_in(tmp_path: Pa
     tokenizer = AnchorTokenizer.load(tmp_path)
     assert tokenizer.control.end_of_text == 1
     assert tokenizer.encode("cat <|endoftext|> cat") == [5, 0, 5]
+
+
+def test_a_control_token_never_stands_for_what_a_bpe_does_not_know(tmp_path: Path) -> None:
+    names = ["<|endoftext|>", "<|pad|>", "<|extra_id_1|>", "<|extra_id_2|>"]
+    known = sorted(set("cat:\n" + "".join(names)))
+    vocabulary = {token: k for k, token in enumerate([*names, *known])}
+    letters = Tokenizer(models.BPE(vocabulary, [], unk_token="<|endoftext|>"))
+    letters.add_tokens([AddedToken(name, normalized=False) for name in names])
+    letters.save(str(tmp_path / "tokenizer.json"))
+    tokenizer = AnchorTokenizer.load(tmp_path)
+    assert tokenizer.encode("cat") == [vocabulary[letter] for letter in "cat"]
+    with pytest.raises(Exception, match="not found in the vocabulary"):
+        tokenizer.encode("caf\u00e9")
+
+
+def test_the_vocabulary_ends_after_the_highest_id(tmp_path: Path) -> None:
+    names = ["<|endoftext|>", "<|pad|>", "<|extra_id_1|>", "<|extra_id_2|>"]
+    vocabulary = {word: k for k, word in enumerate(["<unk>", *names, ":", "\n"])} | {"cat": 14}
+    words = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
+    words.add_tokens([AddedToken(name, normalized=False) for name in names])
+    words.save(str(tmp_path / "tokenizer.json"))
+    assert AnchorTokenizer.load(tmp_path).vocab_size == 15
 
 
 def test_a_model_that_cannot_be_kept_from_control_tokens_is_refused(tmp_path: Path) -> None:
