@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from importlib import metadata
 from itertools import pairwise
 from mmap import PAGESIZE
 from pathlib import Path
@@ -20,8 +19,6 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
-
-from olmo_anchor.progress import console
 
 __all__ = [
     "ENCODERS",
@@ -302,8 +299,12 @@ def _agreeing(
     except BaseException:  # a panic in Rust is no Exception
         agrees = False
     if not agrees:
+        from importlib.metadata import version
+
+        from olmo_anchor.terminal import console
+
         console.print(
-            f"{kind.name} {metadata.version(kind.name)} gives other ids than tokenizers for this "
+            f"{kind.name} {version(kind.name)} gives other ids than tokenizers for this "
             "tokenizer: it is not used",
             highlight=False,
             soft_wrap=True,

@@ -2,27 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
-from rich.text import Text
-
-__all__ = ["Advance", "console", "progress"]
-
-console = Console(stderr=True)
+__all__ = ["Advance", "progress"]
 
 _LOG_SECONDS = 15.0
 
@@ -38,21 +24,10 @@ def progress(what: str, total: float | None = None) -> Iterator[Advance]:
     :param what: the verb and the unit, such as ``"tokenizing documents"``.
     :param total: in the unit of the calls, where it is known.
     """
-    if console.is_terminal:
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            _Rate(),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-        )
-        with Progress(*columns, console=console, transient=False) as bar:
-            task = bar.add_task(what, total=total)
+    if sys.stderr.isatty():
+        from olmo_anchor.terminal import bar
 
-            def advance(amount: float = 1, /) -> None:
-                bar.advance(task, amount)
-
+        with bar(what, total) as advance:
             yield advance
         return
 
@@ -68,17 +43,9 @@ def progress(what: str, total: float | None = None) -> Iterator[Advance]:
             share = f" of {total:,.0f} ({done / total:.0%})" if total else ""
             speed = done / (now - began)
             left = f", {_duration((total - done) / speed)} left" if total and speed else ""
-            console.print(f"{what}: {done:,.0f}{share}, {speed:,.1f}/s{left}", highlight=False)
+            print(f"{what}: {done:,.0f}{share}, {speed:,.1f}/s{left}", file=sys.stderr, flush=True)
 
     yield log
-
-
-class _Rate(ProgressColumn):
-    """Units a second."""
-
-    def render(self, task: Task) -> Text:
-        speed = task.finished_speed or task.speed
-        return Text("" if speed is None else f"{speed:,.1f}/s", style="progress.data.speed")
 
 
 def _duration(seconds: float) -> str:

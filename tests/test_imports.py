@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parent.parent / "olmo_anchor"
 
 # Each module may import those on a lower level, and its own folder; nothing on its own level.
 LEVELS = (
-    ("errors",),
+    ("errors", "terminal"),
     ("annotation", "manifest", "progress", "spans"),
     ("encoders", "journal", "policy"),
     ("tokenizer", "engines"),

@@ -36,7 +36,7 @@ from olmo_anchor.manifest import (
     read_manifest,
     write_json,
 )
-from olmo_anchor.progress import console
+from olmo_anchor.terminal import console
 
 __all__ = ["AnnotateConfig", "open_tokens", "summary"]
 

@@ -24,8 +24,9 @@ from olmo_anchor.corpus.tokens import TokensDir
 from olmo_anchor.errors import InputError
 from olmo_anchor.manifest import MANIFEST, Manifest, prepare_output, read_manifest
 from olmo_anchor.policy import VALUE_ONLY_FRACTION, MaskPolicy, policy_mask
-from olmo_anchor.progress import Advance, console, progress
+from olmo_anchor.progress import Advance, progress
 from olmo_anchor.spans import final_run_mask
+from olmo_anchor.terminal import console
 
 __all__ = ["MaterialiseConfig", "default_policy", "summary"]
 

@@ -53,7 +53,8 @@ from olmo_anchor.manifest import (
     prepare_output,
     read_manifest,
 )
-from olmo_anchor.progress import Advance, console, progress
+from olmo_anchor.progress import Advance, progress
+from olmo_anchor.terminal import console
 
 __all__ = ["MAX_ANNOTATION_TOKENS", "OverlayConfig", "summary"]
 

@@ -19,7 +19,6 @@ import orjson
 
 from olmo_anchor.errors import InputError
 from olmo_anchor.manifest import sha256_file, versions, write_json
-from olmo_anchor.progress import console
 from olmo_anchor.study.corpus import OWN_FILES, own_files
 from olmo_anchor.study.pipeline import Pipeline, Stage
 from olmo_anchor.study.stages import (
@@ -30,6 +29,7 @@ from olmo_anchor.study.stages import (
     comparison,
     story_world,
 )
+from olmo_anchor.terminal import console
 
 __all__ = ["DemoConfig"]
 

@@ -20,7 +20,7 @@ from rich.live import Live
 from rich.table import Table
 
 from olmo_anchor.errors import WorkFailed
-from olmo_anchor.progress import console
+from olmo_anchor.terminal import console
 
 __all__ = ["Pipeline", "Stage"]
 

@@ -19,7 +19,7 @@ import orjson
 from olmo_anchor.chat import chat_template
 from olmo_anchor.errors import InputError, WorkFailed
 from olmo_anchor.manifest import MANIFEST, Manifest, file_record, prepare_output, write_json
-from olmo_anchor.progress import console
+from olmo_anchor.terminal import console
 from olmo_anchor.tokenizer import AnchorTokenizer
 
 __all__ = ["LOGITS_TOLERANCE", "ExportConfig"]

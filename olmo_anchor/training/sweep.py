@@ -21,7 +21,7 @@ from typing import Any
 
 from olmo_anchor.errors import InputError, WorkFailed
 from olmo_anchor.manifest import MANIFEST, Manifest, file_record, read_manifest, write_json
-from olmo_anchor.progress import console
+from olmo_anchor.terminal import console
 
 __all__ = ["HELD_OUT_LOSS", "Candidate", "Result", "SweepConfig", "best"]
 
