@@ -16,6 +16,7 @@ import gzip
 import hashlib
 import io
 import os
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,8 @@ PART_PATTERNS = (
     ".*_part_*.partial",
 )
 
+_HELD_TOKENS = 1 << 18
+
 
 def smallest_uint(vocab_size: int) -> np.dtype[Any]:
     """The little-endian unsigned type that OLMo-core infers for a vocabulary."""
@@ -49,7 +52,8 @@ class PartWriter:
 
     def __init__(self, folder: Path, index: int, dtype: np.dtype[Any], *, with_mask: bool) -> None:
         self.folder, self.index, self.dtype = folder, index, dtype
-        self.tokens = self.documents = 0
+        self.tokens = self.documents = self._written = 0
+        self._held: list[tuple[NDArray[Any], NDArray[np.bool_] | None, str]] = []
         self._files: dict[str, _HashedFile] = {}
         self._ids = self._open("ids", f"token_ids_part_{index:04d}.npy")
         self._mask = self._open("mask", f"labels_mask_part_{index:04d}.npy") if with_mask else None
@@ -74,19 +78,31 @@ class PartWriter:
         :param ids: ``[n]``, with its end-of-text.
         :param mask: ``[n]``, where the part has masks.
         """
-        self._ids.write(ids.astype(self.dtype, copy=False).data)
-        if self._mask is not None:
-            assert mask is not None
-            self._mask.write(mask.data)
-        self._rows.writerow((self.tokens, self.tokens + len(ids), name))
+        self._held.append((ids, mask, name))
         self.tokens += len(ids)
         self.documents += 1
+        if self.tokens - self._written >= _HELD_TOKENS:
+            self._write()
+
+    def _write(self) -> None:
+        # Many at a time: a short document costs more than its tokens do.
+        ids, masks, names = zip(*self._held, strict=True)
+        self._ids.write(np.concatenate(ids, dtype=self.dtype).data)
+        if self._mask is not None:
+            self._mask.write(np.concatenate(masks, dtype=np.bool_).data)
+        bounds = accumulate(map(len, ids), initial=self._written)
+        self._rows.writerows(
+            (*ends, name) for ends, name in zip(pairwise(bounds), names, strict=True)
+        )
+        self._held, self._written = [], self.tokens
 
     def finish(self) -> dict[str, Any]:
         """Put the files in place.
 
         :returns: the part's entry of the manifest.
         """
+        if self._held:
+            self._write()
         self._text.close()
         self._gzip.close()
         records = {key: file.finish() for key, file in self._files.items()}
