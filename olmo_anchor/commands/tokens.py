@@ -49,7 +49,7 @@ __all__ = ["adopt", "tokenize"]
     type=click.IntRange(min=1),
     default=1,
     show_default=True,
-    help="Processes that encode, of one thread each.",
+    help="Processes that encode, this one among them, of one thread each.",
 )
 @click.option("--limit", type=click.IntRange(min=1), help="Use only the first N records.")
 @click.option(

@@ -35,6 +35,20 @@ class Encoded:
     annotations_dropped: int = 0
     controls_broken: int = 0
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Between processes: to pickle a short document's array costs more than to encode it.
+        mask = None if self.mask is None else self.mask.tobytes()
+        arrays = (self.ids.tobytes(), self.ids.dtype.str, mask)
+        counts = (self.crlf, self.truncated, self.annotations_dropped, self.controls_broken)
+        return _encoded, (self.record, self.id, *arrays, counts)
+
+
+def _encoded(
+    record: tuple[int, int], name: str, ids: bytes, dtype: str, mask: bytes | None, counts: Any
+) -> Encoded:
+    flags = None if mask is None else np.frombuffer(mask, np.bool_)
+    return Encoded(record, name, np.frombuffer(ids, dtype), flags, *counts)
+
 
 @dataclass(slots=True)
 class Rejected:

@@ -74,7 +74,7 @@ class TokenizeConfig:
     :param max_length: of a conversation in tokens; annotations, which come later, do not count.
     :param part_tokens: a part holds at most so many tokens, or one longer document; by default as
         many as fill 1 GiB.
-    :param workers: processes that encode, of one thread each.
+    :param workers: processes that encode, this one among them, of one thread each.
     :param limit: use only the first records, after shuffling.
     :param shuffle_seed: shuffle the records; they are held in memory then.
     :param max_rejected: fail when a larger share of the records is rejected; without one,

@@ -10,7 +10,6 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from itertools import islice
 
 from olmo_anchor.corpus.documents import Record
 from olmo_anchor.corpus.encode import Encoded, Encoder, Rejected
@@ -24,34 +23,43 @@ def encode_batches(
 ) -> Iterator[list[Encoded | Rejected]]:
     """One result per record, in order; a few batches per worker are in memory at a time.
 
-    :param workers: processes of one thread; with 1 the work is done here, where ``tokenizers``
-        uses all cores.
+    :param workers: processes of one thread, of which this is one; with 1, ``tokenizers`` uses all
+        cores.
     :raises WorkFailed: when a worker dies.
     """
     if workers == 1:
         yield from map(encoder, batches)
         return
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
     # Spawned, not forked: a fork copies the threads' locks but not the threads of `tokenizers`.
     with ProcessPoolExecutor(
-        workers,
+        workers - 1,
         mp_context=multiprocessing.get_context("spawn"),
         initializer=_start_worker,
         initargs=(encoder,),
     ) as pool:
         waiting: deque[Future[list[Encoded | Rejected]]] = deque()
         try:
-            for batch in islice(batches, 2 * workers):
-                waiting.append(pool.submit(_work, batch))
-            while waiting:
-                results = waiting.popleft().result()
-                for batch in islice(batches, 1):
+            for batch in batches:
+                if sum(not one.done() for one in waiting) < 2 * (workers - 1):
                     waiting.append(pool.submit(_work, batch))
-                yield results
+                else:
+                    waiting.append(_done(encoder(batch)))
+                while waiting and (waiting[0].done() or len(waiting) > 4 * workers):
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
         except BrokenProcessPool:
             raise WorkFailed(
                 "a worker process died, most likely for want of memory; give fewer --workers and "
                 "--resume"
             ) from None
+
+
+def _done(results: list[Encoded | Rejected]) -> Future[list[Encoded | Rejected]]:
+    future: Future[list[Encoded | Rejected]] = Future()
+    future.set_result(results)
+    return future
 
 
 _encoder: Encoder
@@ -60,7 +68,6 @@ _encoder: Encoder
 def _start_worker(encoder: Encoder) -> None:
     global _encoder
     _encoder = encoder
-    os.environ["TOKENIZERS_PARALLELISM"] = "false"
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is told too, and says so once
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
