@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from olmo_anchor.corpus.documents import Record
+from olmo_anchor.corpus.input_file import InputFile
 from olmo_anchor.errors import InputError
 from olmo_anchor.manifest import FileRecord, file_record
 
@@ -20,22 +19,7 @@ FIELDS = ("id", "text", "messages")
 _ROWS = 256
 
 
-@dataclass(frozen=True)
-class ParquetFile:
-    """One file; see :class:`~olmo_anchor.corpus.sources.Source`."""
-
-    path: Path
-    name: str
-    index: int = 0
-
-    @property
-    def label(self) -> str:
-        return str(self.path)
-
-    @property
-    def size(self) -> int:
-        return self.path.stat().st_size
-
+class ParquetFile(InputFile):
     def check(self) -> tuple[FileRecord, int]:
         with self._opened() as file:
             rows = int(file.metadata.num_rows)
