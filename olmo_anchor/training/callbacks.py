@@ -13,6 +13,7 @@ from olmo_core.train.callbacks import Callback, GPUMemoryMonitorCallback
 from olmo_core.train.train_module import TransformerTrainModule
 
 from olmo_anchor.errors import InputError
+from olmo_anchor.manifest import atomic_write
 
 __all__ = [
     "AnchorStateCallback",
@@ -30,7 +31,7 @@ class AnchorStateCallback(Callback):
     """
 
     state: dict[str, Any] = field(default_factory=dict)
-    """Names and values, as :func:`olmo_anchor.training.recipes.anchor_state` gives them."""
+    """Names and values, as :func:`olmo_anchor.training.anchor_state.anchor_state` gives them."""
 
     def state_dict(self) -> dict[str, Any]:
         return {"state": self.state}
@@ -38,15 +39,18 @@ class AnchorStateCallback(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """:raises InputError: naming everything that differs."""
         saved = state_dict["state"]
-        changed = [
-            f"{name} was {saved.get(name)!r}, now {self.state.get(name)!r}"
-            for name in sorted({*saved, *self.state})
-            if saved.get(name) != self.state.get(name)
-        ]
-        if changed:
+        differ = sorted(
+            name for name in {*saved, *self.state} if saved.get(name) != self.state.get(name)
+        )
+        if len(differ) > 1:
+            differ = [name for name in differ if name != "data"]  # the others say why it differs
+        if differ:
+            changed = [
+                f"{name} was {saved.get(name)!r}, now {self.state.get(name)!r}" for name in differ
+            ]
             raise InputError(
-                f"the run in {self.trainer.save_folder} cannot go on with other masks or data: "
-                f"{'; '.join(changed)}. Undo the change, or name another --save-folder"
+                f"the run in {self.trainer.save_folder} cannot go on with other masks, data or "
+                f"model: {'; '.join(changed)}. Undo the change, or name another --save-folder"
             )
 
 
@@ -74,7 +78,8 @@ class MetricsFileCallback(Callback):
             return
         lines = self.path.read_text().splitlines(keepends=True)
         kept = [line for line in lines if line.endswith("\n") and _step(line) <= self.step]
-        self.path.write_text("".join(kept) if self.step else "")
+        with atomic_write(self.path) as file:
+            file.write("".join(kept if self.step else []).encode())
 
     def log_metrics(self, step: int, metrics: dict[str, float]) -> None:
         # What else is recorded (how long a checkpoint took to load) comes apart from its step.

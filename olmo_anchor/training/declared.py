@@ -9,7 +9,6 @@ from olmo_core.data import TokenizerConfig
 from olmo_core.train.callbacks import (
     Callback,
     CallbackConfig,
-    CheckpointerCallback,
     CometCallback,
     ConfigSaverCallback,
     ConsoleLoggerCallback,
@@ -24,6 +23,7 @@ from olmo_anchor.training.callbacks import (
     MetricsFileCallback,
     TrimPaddingCallback,
 )
+from olmo_anchor.training.checkpointer import AnchorCheckpointerCallback
 from olmo_anchor.training.drift import AnchorDriftCallbackConfig
 from olmo_anchor.training.hardware import Hardware
 from olmo_anchor.training.role_counts import RoleCountsCallback
@@ -47,7 +47,7 @@ def declared_callbacks(
     """
     return {
         "anchor_state": AnchorStateCallback(),
-        "checkpointer": CheckpointerCallback(
+        "checkpointer": AnchorCheckpointerCallback(
             save_interval=save_interval,
             ephemeral_save_interval=None,
             pre_train_checkpoint=False,

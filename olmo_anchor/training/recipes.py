@@ -215,6 +215,9 @@ def experiment(
             max_duration=duration or Duration.epochs(1),
             metrics_collect_interval=log_interval,
             cancel_check_interval=10,
+            # In a thread of their own, ranks would hear of a signal at different steps, and wait
+            # for each other for ever.
+            async_bookkeeping=False,
             callbacks=declared_callbacks(
                 tokenizer,
                 hardware,

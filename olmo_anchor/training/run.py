@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,14 +23,23 @@ from olmo_core.train.callbacks import CometCallback, ConfigSaverCallback, WandBC
 from olmo_core.train.train_module import TransformerTrainModule
 from olmo_core.utils import seed_all
 
-from olmo_anchor.errors import InputError, WorkFailed
+from olmo_anchor.errors import WorkFailed
 from olmo_anchor.manifest import write_json
+from olmo_anchor.training.anchor_state import anchor_state
 from olmo_anchor.training.callbacks import AnchorStateCallback
+from olmo_anchor.training.checkpoints import full_disk_is_told
 from olmo_anchor.training.checks import check_experiment
 from olmo_anchor.training.embeddings import start_embeddings
 from olmo_anchor.training.indexed import IndexedInstanceSource
 from olmo_anchor.training.recipes import AnchoredExperimentConfig
-from olmo_anchor.training.save_folder import find_checkpoint, finished_run, write_manifest
+from olmo_anchor.training.resume import go_on
+from olmo_anchor.training.save_folder import (
+    changed_settings,
+    find_checkpoint,
+    finished_run,
+    write_manifest,
+)
+from olmo_anchor.training.signals import heed_signals, ignore_signals
 from olmo_anchor.training.start import is_hugging_face, load_hugging_face, local_folder
 
 if TYPE_CHECKING:
@@ -56,21 +68,24 @@ def train(config: AnchoredExperimentConfig, tokenizer: AnchorTokenizer | None) -
     assert tokenizer is not None
     check_experiment(config, tokenizer)
     began = time.monotonic()
-    prepare_training_environment(backend=_backend(), shared_filesystem=True)
-    try:
+    with heed_signals(folder), full_disk_is_told(folder), _training_environment():
         trainer, dataset = _assemble(config, resolved)
         if _load(trainer, config.load_path):
             start_embeddings(_model(trainer), tokenizer, config.start_like)
         # Only now: a resume that is refused leaves the run's own tokenizer and config.
         if get_rank() == 0:
+            changed = changed_settings(folder, resolved)
+            if changed:
+                print(f"note: {folder}: goes on with another {', '.join(changed)}", file=sys.stderr)
             tokenizer.save(folder / "tokenizer")
             write_json(folder / "config.json", resolved)
+        ignore_signals()
         trainer.fit()  # type: ignore[no-untyped-call]
-        if trainer.is_canceled:
-            raise WorkFailed(
-                f"{folder}: stopped at step {trainer.global_step}; the same command goes on"
-            )
         if trainer.max_steps is not None and trainer.global_step < trainer.max_steps:
+            if trainer.is_canceled:
+                raise WorkFailed(
+                    f"{folder}: stopped at step {trainer.global_step}; the same command goes on"
+                )
             return  # a hard stop, asked for: to be continued
         if get_rank() == 0:
             seconds = time.monotonic() - began
@@ -78,6 +93,13 @@ def train(config: AnchoredExperimentConfig, tokenizer: AnchorTokenizer | None) -
             print(f"{folder}: finished, {trainer.global_step:,} steps")
             _say_next(folder)
         barrier()
+
+
+@contextmanager
+def _training_environment() -> Iterator[None]:
+    prepare_training_environment(backend=_backend(), shared_filesystem=True)
+    try:
+        yield
     finally:
         teardown_training_environment()  # type: ignore[no-untyped-call]
 
@@ -122,30 +144,13 @@ def _assemble(
             callback.config = resolved
             callback.name = callback.name or Path(config.trainer.save_folder).name
         elif isinstance(callback, AnchorStateCallback):
-            callback.state = {
-                "policy": str(config.collator.policy),
-                "value_only_fraction": config.collator.value_only_fraction,
-                "collator seed": config.collator.seed,
-                "control ids": dict(config.collator.control),
-                "tokenizer": config.tokenizer_hash,
-                "data": dataset.fingerprint,
-            }
+            callback.state = anchor_state(config, dataset.fingerprint)
     return trainer, dataset
 
 
 def _load(trainer: Trainer, load_path: str | None) -> bool:
     """Go on, or else take the weights of ``load_path``; True where they were taken."""
-    try:
-        resumed = trainer.maybe_load_checkpoint(load_trainer_state=True, load_optim_state=True)
-    except RuntimeError as error:
-        # The loader compares fingerprints before any callback can say more.
-        if "fingerprints don't match" not in str(error):
-            raise
-        raise InputError(
-            f"the run in {trainer.save_folder} cannot go on with other data than it began with; "
-            "name another --save-folder"
-        ) from None
-    if resumed or load_path is None:
+    if go_on(trainer) or load_path is None:
         return False
     if is_hugging_face(load_path):
         load_hugging_face(local_folder(load_path), _model(trainer))

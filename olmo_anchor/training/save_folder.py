@@ -31,7 +31,15 @@ from olmo_anchor.training.instances import PaddedInstanceSource
 from olmo_anchor.training.recipes import AnchoredExperimentConfig
 from olmo_anchor.training.start import is_hugging_face, local_folder
 
-__all__ = ["differences", "find_checkpoint", "finished_run", "standing", "write_manifest"]
+__all__ = [
+    "PLACES",
+    "changed_settings",
+    "differences",
+    "find_checkpoint",
+    "finished_run",
+    "standing",
+    "write_manifest",
+]
 
 
 def find_checkpoint(path: Path) -> Path:
@@ -86,9 +94,10 @@ def standing(checkpoint: Path) -> Standing:
     return Standing(step, steps, note is None, note)
 
 
-_PLACES = {
+PLACES = {
     *("save_folder", "work_dir", "tokens", "overlay", "load_path", "inputs", "expected_tokens"),
 }
+"""Fields that name folders, whose contents are known by their hashes, or follow from them."""
 
 
 def _facts(resolved: dict[str, Any]) -> dict[str, Any]:
@@ -97,7 +106,7 @@ def _facts(resolved: dict[str, Any]) -> dict[str, Any]:
 
     def strip(value: Any) -> Any:
         if isinstance(value, Mapping):
-            return {k: strip(v) for k, v in value.items() if k not in _PLACES}
+            return {k: strip(v) for k, v in value.items() if k not in PLACES}
         return [strip(item) for item in value] if isinstance(value, list | tuple) else value
 
     facts: dict[str, Any] = orjson.loads(orjson.dumps(strip(resolved)))
@@ -128,6 +137,15 @@ def finished_run(
             "another --save-folder, or delete this one"
         )
     return finished
+
+
+def changed_settings(folder: Path, resolved: dict[str, Any]) -> list[str]:
+    """What was set otherwise when the run in ``folder`` was last started; empty for a new run."""
+    if not (folder / "config.json").exists():
+        return []
+    return differences(
+        _facts(orjson.loads((folder / "config.json").read_bytes())), _facts(resolved)
+    )
 
 
 def differences(one: Any, other: Any, path: str = "") -> list[str]:

@@ -3,53 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.training.conftest import Corpus
+from tests.training.folders import write_overlay
+from tests.training.launching import launch, losses
 
 pytestmark = pytest.mark.slow
 
-RECIPES = Path(__file__).parents[2] / "train_configs"
-TINY = (
-    *("--model.n_layers=1", "--dataset.max_tokens=null"),
-    *("--trainer.metrics_collect_interval=4", "--trainer.callbacks.checkpointer.save_interval=5"),
-)
 STOP = "--trainer.hard_stop={value: 7, unit: steps}"
-
-
-def launch(
-    name: str, corpus: Corpus, folder: Path, *overrides: str, processes: int = 1
-) -> subprocess.CompletedProcess[str]:
-    program: Sequence[str] = [sys.executable]
-    if processes > 1:
-        program = [
-            *(sys.executable, "-m", "torch.distributed.run", "--standalone"),
-            f"--nproc-per-node={processes}",
-        ]
-    return subprocess.run(
-        [
-            *program,
-            str(RECIPES / f"{name}.py"),
-            *("--tokens", str(corpus.tokens), "--overlay", str(corpus.overlay)),
-            *("--save-folder", str(folder)),
-            *TINY,
-            *overrides,
-        ],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-    )
-
-
-def losses(folder: Path) -> dict[int, float]:
-    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    return {line["step"]: line["train/CE loss"] for line in lines}
 
 
 @pytest.fixture(scope="module")
@@ -95,14 +60,36 @@ def test_a_finished_run_is_recognised_and_not_mixed_with_another(
     assert sorted(path.name for path in base.iterdir()) == before
 
 
-def test_another_policy_on_resume_is_refused(prose: Corpus, tmp_path: Path) -> None:
+def test_other_masks_or_data_on_resume_are_refused_by_name(prose: Corpus, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    assert launch("story_base_annotated", prose, run, STOP).returncode == 0
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    fewer = [dict([*part.items()][:20]) for part in prose.annotations]
+    folder = write_overlay(
+        tmp_path / "fewer", prose.tokens, prose.documents, fewer, prose.tokenizer
+    )
+    for name, corpus, words, reason in (
+        ("annotated", prose, ("--collator.policy=anchored",), "policy was 'full', now 'anchored'"),
+        ("standard", prose, (), "dataset.sources.0.annotations was True, now False"),
+        ("annotated", replace(prose, overlay=folder), (), "overlay of source 0 was '"),
+        ("annotated", prose, ("--model.n_layers=2",), "model.n_layers was 1, now 2"),
+    ):
+        other = launch(f"story_base_{name}", corpus, run, *words)
+        assert other.returncode == 2
+        assert reason in other.stderr
+        assert "Traceback" not in other.stderr
+    after = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    assert {path: after[path] for path in before} == before
+    assert all("work" in path.parts for path in after.keys() - before.keys())
+
+
+def test_another_learning_rate_on_resume_is_said(prose: Corpus, tmp_path: Path) -> None:
     assert launch("story_base_annotated", prose, tmp_path / "run", STOP).returncode == 0
-    other = launch("story_base_annotated", prose, tmp_path / "run", "--collator.policy=anchored")
-    assert other.returncode == 2
-    assert "policy was 'full', now 'anchored'" in other.stderr
-    data = launch("story_base_standard", prose, tmp_path / "run")
-    assert data.returncode == 2
-    assert "other data" in data.stderr
+    lower = launch(
+        "story_base_annotated", prose, tmp_path / "run", STOP, "--train_module.optim.lr=1e-4"
+    )
+    assert lower.returncode == 0
+    assert "goes on with another train_module.optim.lr\n" in lower.stderr
 
 
 @pytest.mark.parametrize(
