@@ -4,6 +4,7 @@
 #   make demo SEEDS="0 1" ENGINE=vllm          more seeds, sampled with vLLM
 #   make demo CORPUS=docs.jsonl SFT=chats.jsonl TOKENIZER=tokenizer.json    your own files
 #   make data CORPUS=wikipedia ANNOTATOR=keyword    a public corpus, from download to overlay
+#   make train RECIPE=train_configs/NAME.py NPROC=8 TOKENS=tokens OVERLAY=overlay SAVE=runs/x
 
 PYTHON ?= python3.11
 VENV ?= .venv
@@ -24,6 +25,12 @@ TOKENS ?=
 LIMIT ?=
 ANNOTATOR ?=
 DRY_RUN ?=
+RECIPE ?=
+NPROC ?= 1
+OVERLAY ?=
+SAVE ?=
+LOAD ?=
+ARGS ?=
 
 CONSTRAINTS := constraints.txt
 EXTRAS := fast,data,hf,annotate,eval,report,dev
@@ -76,6 +83,15 @@ data: install  ## prepare a corpus of data_prep/: CORPUS=wikipedia (SOURCE, TOKE
 
 data-list: install  ## the corpora of data_prep/: size, licence, disk and time of each
 	$(BIN)/python data_prep/prepare.py --list
+
+.PHONY: train
+
+# With one process there is no process group. make prints the command that it runs.
+train: install  ## train a recipe: RECIPE=train_configs/NAME.py NPROC=8 TOKENS=... OVERLAY=... SAVE=... LOAD=... ARGS="..."
+	@test -f "$(RECIPE)" || { echo "RECIPE=$(RECIPE): no such file; name one of:" train_configs/*.py; exit 2; }
+	$(BIN)/$(if $(filter 1,$(NPROC)),python,torchrun --standalone --nproc-per-node=$(NPROC)) $(RECIPE) \
+		$(if $(TOKENS),--tokens $(TOKENS)) $(if $(OVERLAY),--overlay $(OVERLAY)) \
+		$(if $(SAVE),--save-folder $(SAVE)) $(if $(LOAD),--load-path $(LOAD)) $(ARGS)
 
 test: install  ## every test that needs neither a GPU nor vLLM
 	$(BIN)/python -m pytest -m "not gpu and not vllm"

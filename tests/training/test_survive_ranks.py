@@ -7,9 +7,10 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.training.conftest import Corpus
-from tests.training.launching import assert_equal, checkpoints, launch, losses
+from tests.training.launching import assert_equal, checkpoints, launch, losses, weights
 
 pytestmark = pytest.mark.slow
 
@@ -66,15 +67,18 @@ def test_torchrun_starts_the_ranks_again_itself(prose: Corpus, whole: Path, tmp_
     assert_equal(run, whole)
 
 
-def test_a_node_comes_back_with_another_number_of_ranks(
-    prose: Corpus, whole: Path, tmp_path: Path
-) -> None:
-    run = tmp_path / "run"
-    start = partial(launch, "story_base_annotated", prose, run, STEPS)
-    for processes, stop in ((1, 8), (2, 17), (1, 30)):
+def test_a_node_comes_back_with_another_number_of_ranks(chat: Corpus, tmp_path: Path) -> None:
+    """Shuffled conversations under sparse masks, over almost three epochs of eight steps."""
+    whole, run = tmp_path / "whole", tmp_path / "run"
+    steps = "--trainer.max_duration={value: 22, unit: steps}"
+    assert launch("story_sft_anchored", chat, whole, steps).returncode == 0
+    start = partial(launch, "story_sft_anchored", chat, run, steps)
+    for processes, stop in ((1, 7), (2, 13), (1, 22)):
         done = start(f"--trainer.hard_stop={{value: {stop}, unit: steps}}", processes=processes)
         assert done.returncode == 0, done.stderr
         assert max(losses(run)) == stop
     # The same documents in every step: only the order of summation differs.
     assert losses(run) == pytest.approx(losses(whole), abs=1e-4)
+    ours, theirs = weights(run / "step22"), weights(whole / "step22")
+    assert all(torch.allclose(ours[name], theirs[name], atol=1e-4) for name in theirs)
     assert json.loads((run / "manifest.json").read_text())["extra"]["processes"] == 1
