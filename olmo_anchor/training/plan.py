@@ -8,6 +8,7 @@ from dataclasses import asdict
 
 from olmo_core.train.common import Duration, DurationUnit
 
+from olmo_anchor.training.checks import steps_an_epoch
 from olmo_anchor.training.estimate import MFU, flops_per_token, gpu_hours, memory
 from olmo_anchor.training.hardware import Hardware
 from olmo_anchor.training.indexed import IndexedInstanceSource
@@ -39,7 +40,7 @@ def _data_and_cost(config: AnchoredExperimentConfig, hardware: Hardware) -> Iter
             if isinstance(dataset, IndexedInstanceSource):
                 counts = asdict(dataset.counts).items()
                 yield "data: " + ", ".join(f"{name} {count:,}" for name, count in counts)
-            epoch = len(dataset) // rows
+            epoch = steps_an_epoch(config, dataset)
         yield f"batch: {rows} instances, {epoch:,} steps an epoch"
     elif config.expected_tokens is not None:
         epoch = config.expected_tokens // batch

@@ -17,6 +17,7 @@ from olmo_anchor.tokenizer import AnchorTokenizer
 from olmo_anchor.training import launch
 from olmo_anchor.training.inputs import Inputs
 from tests.training.conftest import Corpus
+from tests.training.folders import write_tokens
 
 RECIPES = Path(__file__).parents[2] / "train_configs"
 NAMES = sorted(path.stem for kind in ("story", "small") for path in RECIPES.glob(f"{kind}_*.py"))
@@ -150,6 +151,58 @@ def test_training_needs_data_and_a_folder(
     assert "--tokens is needed" in capsys.readouterr().err
 
 
+def test_a_batch_takes_no_more_than_the_data_has(
+    chat: Corpus, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--dry-run", "--tokens", str(chat.tokens), "--overlay", str(chat.overlay)]
+    for rows, code in ((64, 0), (65, 2)):
+        batch = f"--data_loader.global_batch_size={rows * 192}"
+        assert call("story_sft_anchored", [*words, batch], monkeypatch) == code
+    assert "64 instances of 192 tokens, and one batch takes 65" in capsys.readouterr().err
+
+
+ON = "--trainer.callbacks.drift.enabled=true"
+NAMED = "--trainer.callbacks.drift.dataset.sources.0.tokens="
+
+
+def test_drift_is_measured_on_what_is_not_trained(
+    chat: Corpus, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--dry-run", "--tokens", str(chat.tokens), "--overlay", str(chat.overlay), ON]
+    assert call("story_sft_anchored", words, monkeypatch) == 2
+    said = capsys.readouterr().err
+    assert "measured on documents that are trained" in said
+    assert "--dataset.selection.split=train" in said
+    words.append("--dataset.selection.split=train")
+    assert call("story_sft_anchored", words, monkeypatch) == 0
+    # One in a hundred is held out; drift would be measured on one in ten.
+    words.append("--trainer.callbacks.drift.dataset.selection.held_out=.1")
+    assert call("story_sft_anchored", words, monkeypatch) == 2
+    words.append("--dataset.selection.held_out=.1")
+    assert call("story_sft_anchored", words, monkeypatch) == 0
+
+
+def test_drift_in_pretraining_wants_a_corpus_of_the_same_tokenizer(
+    prose: Corpus,
+    chat: Corpus,
+    tiny_tokenizer_file: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    words = ["--dry-run", "--tokens", str(prose.tokens), "--overlay", str(prose.overlay), ON]
+    words += ["--size", "tiny", "--data_loader.global_batch_size=256"]
+    words += ["--train_module.rank_microbatch_size=256"]
+    assert call("pretrain_1b_standard", words, monkeypatch) == 2
+    assert f"none is named; name one with {NAMED}" in capsys.readouterr().err
+    assert call("pretrain_1b_standard", [*words, f"{NAMED}{chat.tokens}"], monkeypatch) == 0
+    swapped = ("<|extra_id_2|>", "<|extra_id_1|>")
+    other = AnchorTokenizer.load(tiny_tokenizer_file, delimiters=swapped)
+    tokens = write_tokens(tmp_path / "other", prose.documents, other)
+    assert call("pretrain_1b_standard", [*words, f"{NAMED}{tokens}"], monkeypatch) == 2
+    assert "with another tokenizer than the data" in capsys.readouterr().err
+
+
 def test_a_dry_run_prints_nothing_of_an_experiment_that_cannot_run(
     prose: Corpus,
     chat: Corpus,
@@ -172,6 +225,7 @@ def test_an_instance_must_hold_an_annotation(
     longest = max(map(len, chat.annotations[0].values()))
     words = ["--dry-run", "--tokens", str(chat.tokens), "--overlay", str(chat.overlay)]
     words += ["--dataset.refuse_long=false", f"--dataset.sequence_length={longest}"]
+    words.append(f"--data_loader.global_batch_size={8 * longest}")
     assert call("story_sft_anchored", words, monkeypatch) == 2
     assert f"an annotation of {longest} tokens" in capsys.readouterr().err
     # Arms that do not mask by role never look for the annotation that a row lies in.
