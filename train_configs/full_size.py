@@ -114,6 +114,11 @@ def post_training(
 
     :param expected_tokens: of the data, annotations and padding counted.
     """
+    if inputs.budget is not None:
+        raise InputError(
+            "--budget is for pretraining; of conversations a share is taken, such as an eighth "
+            "with --dataset.selection.share=.125"
+        )
     size = size_of(inputs, name)
     return experiment(
         inputs,

@@ -6,7 +6,7 @@ import argparse
 import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import rich
@@ -17,6 +17,7 @@ from olmo_core.utils import prepare_cli_environment
 from olmo_anchor.errors import AnchorError, InputError
 from olmo_anchor.training.checks import check_experiment
 from olmo_anchor.training.hardware import Hardware
+from olmo_anchor.training.mixture import document_sources
 from olmo_anchor.training.plan import plan
 from olmo_anchor.training.recipes import AnchoredExperimentConfig, Inputs
 from olmo_anchor.training.run import train
@@ -50,9 +51,8 @@ def main(build: Build, description: str | None = None, *, gpus: int | None = Non
     try:
         inputs, dry_run, overrides = _parse(description, gpus)
         config = _override(build(inputs), overrides)
-        if config.load_path is not None and not is_hugging_face(config.load_path):
-            note = standing(find_checkpoint(Path(config.load_path))).note
-            if note is not None and os.environ.get("RANK", "0") == "0":
+        if os.environ.get("RANK", "0") == "0":
+            for note in _notes(config):
                 print(note, file=sys.stderr)
         if dry_run:
             _print_plan(config, inputs)
@@ -65,6 +65,24 @@ def main(build: Build, description: str | None = None, *, gpus: int | None = Non
             print(f"Error: {error}", file=sys.stderr)
         sys.exit(error.exit_code if isinstance(error, AnchorError) else 2)
     sys.exit(0)
+
+
+def _notes(config: AnchoredExperimentConfig) -> Iterator[str]:
+    """What is allowed, and often not meant."""
+    if config.load_path is not None and not is_hugging_face(config.load_path):
+        note = standing(find_checkpoint(Path(config.load_path))).note
+        if note is not None:
+            yield note
+    if config.layout is None:
+        return
+    if config.load_path is None:
+        yield "note: without --load-path the weights begin at random, not from a pretrained model"
+    sources = document_sources(config.dataset)
+    if any(not source.annotations and source.overlay is None for source in sources):
+        yield (
+            "note: without --overlay this arm sees other conversations in a step than an arm with "
+            "annotations; name the same one here to compare them"
+        )
 
 
 def _tells_the_truth(record: logging.LogRecord) -> bool:
@@ -119,7 +137,8 @@ def _parse(description: str | None, gpus: int | None) -> tuple[Inputs, bool, lis
         help="of a pretraining run, such as 2e9; default the recipe's",
     )
     options, overrides = parser.parse_known_args()
-    wrong = [word for word in overrides if not word.startswith("--")]
+    # OLMo-core takes --a.b for --a.b=true.
+    wrong = [word for word in overrides if not word.startswith("--") or not {*"=."} & {*word}]
     if wrong:
         parser.error(f"not an option: {wrong[0]} (overrides look like --name.of.field=value)")
     if not options.dry_run:
@@ -128,6 +147,8 @@ def _parse(description: str | None, gpus: int | None) -> tuple[Inputs, bool, lis
                 parser.error(f"--{name.replace('_', '-')} is needed, except with --dry-run")
         if is_url(options.save_folder):
             parser.error("--save-folder is a local folder")
+    if options.overlay is not None and options.tokens is None:
+        parser.error("--overlay is laid over --tokens, which is not named")
     if options.gpus is not None and (options.gpus < 1 or not options.dry_run):
         parser.error("--gpus goes with --dry-run and is at least 1; torchrun starts processes")
     hardware = Hardware.here()
@@ -148,9 +169,12 @@ def _parse(description: str | None, gpus: int | None) -> tuple[Inputs, bool, lis
 
 
 def _tokens(text: str) -> int:
-    number = int(float(text))  # 2e9 too
+    try:
+        number = int(float(text))  # 2e9 too
+    except (ValueError, OverflowError):
+        number = 0
     if number < 1:
-        raise ValueError(text)
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of tokens such as 2e9")
     return number
 
 

@@ -205,6 +205,13 @@ def test_a_budget_and_a_size_are_the_users(
     assert "the sizes are 600M, 1B, 2500M, tiny" in capsys.readouterr().err
 
 
+def test_a_budget_is_not_of_conversations(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert dry_run("sft_1b_anchored", ["--budget", "1e9"], monkeypatch) == 2
+    assert "--dataset.selection.share=" in capsys.readouterr().err
+
+
 def test_a_mixture_has_as_many_tokens_as_the_recipe(
     prose: Corpus, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -130,6 +130,11 @@ def test_siblings_differ_in_annotations_and_policy_alone(
         (["--overlay", "/nowhere"], "no such folder"),
         (["--overlay=gs://bucket/overlay"], "olmo-anchor materialise"),
         (["lr=3"], "not an option: lr=3"),
+        (["--dryrun"], "not an option: --dryrun"),
+        (["--lod-path", "runs/base"], "not an option: --lod-path"),
+        (["--budget", "2B"], "'2B' is no number of tokens such as 2e9"),
+        (["--budget", "inf"], "'inf' is no number of tokens such as 2e9"),
+        (["--budget", "0"], "'0' is no number of tokens such as 2e9"),
     ],
 )
 def test_wrong_calls_are_one_line_and_exit_code_2(
@@ -149,6 +154,35 @@ def test_training_needs_data_and_a_folder(
 ) -> None:
     assert call("story_base_standard", [], monkeypatch) == 2
     assert "--tokens is needed" in capsys.readouterr().err
+
+
+def test_an_overlay_lies_over_tokens(
+    chat: Corpus, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--dry-run", "--overlay", str(chat.overlay)]
+    assert call("story_sft_anchored", words, monkeypatch) == 2
+    assert "--overlay is laid over --tokens, which is not named" in capsys.readouterr().err
+
+
+def test_a_flag_of_the_config_needs_no_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ["--dry-run", "--trainer.callbacks.profiler.enabled"]
+    assert call("story_sft_anchored", words, monkeypatch) == 0
+
+
+def test_post_training_says_what_is_often_not_meant(
+    chat: Corpus, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--dry-run", "--tokens", str(chat.tokens)]
+    assert call("story_sft_standard", words, monkeypatch) == 0
+    said = capsys.readouterr().err
+    assert "note: without --load-path the weights begin at random" in said
+    assert "note: without --overlay this arm sees other conversations" in said
+    words += ["--overlay", str(chat.overlay)]
+    assert call("story_sft_standard", words, monkeypatch) == 0
+    assert "without --overlay" not in capsys.readouterr().err
+    # Pretraining begins at random.
+    assert call("story_base_standard", ["--dry-run"], monkeypatch) == 0
+    assert "note:" not in capsys.readouterr().err
 
 
 def test_a_batch_takes_no_more_than_the_data_has(
