@@ -30,7 +30,12 @@ class _Share(click.ParamType[Fraction]):
 
 @click.command(cls=SeveralValues, context_settings={"ignore_unknown_options": True})
 @click.argument("recipe", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--lr", type=float, multiple=True, help="Peak learning rates: --lr 1e-5 2e-5 5e-5.")
+@click.option(
+    *("--lr", "lr"),
+    type=click.FloatRange(min=0, min_open=True),
+    multiple=True,
+    help="Peak learning rates: --lr 1e-5 2e-5 5e-5.",
+)
 @click.option(
     "--share", type=_Share(), multiple=True, help="Shares of the data: --share 1/64 1/8 1."
 )

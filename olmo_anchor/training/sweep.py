@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import math
 import shlex
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from itertools import product
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from olmo_anchor.errors import InputError, WorkFailed
@@ -128,7 +130,9 @@ class SweepConfig:
         command = (
             *(sys.executable, *(torchrun if self.nproc > 1 else ()), str(self.recipe)),
             *(word for key, value in places.items() if value for word in (f"--{key}", value)),
-            *("--save-folder", str(folder), "--seed", str(self.seed), *overrides, *self.overrides),
+            *("--save-folder", str(folder), "--seed", str(self.seed), *overrides),
+            # A recipe that holds nothing out refuses it, before it trains in vain.
+            *("--trainer.callbacks.drift.enabled=true", *self.overrides),
         )
         return Candidate(lr, share, folder, command)
 
@@ -137,7 +141,7 @@ class SweepConfig:
 
         :param collect: train nothing: the runs were made elsewhere.
         :raises WorkFailed: when a run failed, after all others have ended, or with ``collect`` when
-            one is unfinished; the same call goes on.
+            one is unfinished; on SIGTERM or Ctrl-C, once the run has saved. The same call goes on.
         """
         began, candidates = time.monotonic(), self.candidates()
         failed: list[Candidate] = []
@@ -179,10 +183,35 @@ def _plain(value: Any) -> Any:
 
 def _train(candidate: Candidate) -> bool:
     console.rule(candidate.name, align="left")
-    code = subprocess.run(candidate.command).returncode
+    code, stopped = _wait(candidate.command)
+    if stopped:
+        raise WorkFailed(f"{candidate.folder}: stopped; the same command goes on")
     if code == 2:  # what is wrong with one is wrong with all
         raise InputError(f"{candidate.name}: the recipe refused the call, as it says above")
     return code == 0
+
+
+def _wait(command: Sequence[str]) -> tuple[int, bool]:
+    """The exit code of a command, and whether a signal came, at which it was let save and end."""
+    stopped = False
+    process: subprocess.Popen[bytes] | None = None
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        nonlocal stopped
+        stopped = True
+        # A terminal sends Ctrl-C to both.
+        if process is not None and number == signal.SIGTERM:
+            process.send_signal(number)
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        process = subprocess.Popen(command)
+        if stopped:  # it came in between
+            process.send_signal(signal.SIGTERM)
+        return process.wait(), stopped
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _finished(candidate: Candidate) -> bool:

@@ -6,6 +6,7 @@ import json
 import math
 import subprocess
 import sys
+import time
 from fractions import Fraction
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from olmo_anchor.cli import cli
 from olmo_anchor.errors import InputError, WorkFailed
 from olmo_anchor.manifest import Manifest, read_manifest
 from olmo_anchor.training.sweep import HELD_OUT_LOSS, Result, SweepConfig, best
+from tests.training.conftest import Corpus
 
 RECIPE = Path(__file__).parents[2] / "train_configs" / "sft_1b_anchored.py"
 
@@ -43,7 +45,8 @@ def test_every_combination_is_the_recipes_own_command(tmp_path: Path) -> None:
         *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=8"),
         *(str(RECIPE), "--tokens", "T", "--overlay", "O", "--load-path", "L"),
         *("--save-folder", str(tmp_path / "lr-2e-05-share-1of64"), "--seed", "3"),
-        *("--train_module.optim.lr=2e-05", "--dataset.selection.share=0.015625", "--trainer.x=1"),
+        *("--train_module.optim.lr=2e-05", "--dataset.selection.share=0.015625"),
+        *("--trainer.callbacks.drift.enabled=true", "--trainer.x=1"),
     )
 
 
@@ -150,3 +153,50 @@ def test_what_one_run_refuses_stops_the_sweep(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert done.stderr.count("nowhere") == 1
     assert "lr-1e-05: the recipe refused the call" in done.stderr
+
+
+def test_a_recipe_that_holds_nothing_out_is_refused_before_it_trains(
+    prose: Corpus, tmp_path: Path
+) -> None:
+    words = ["sweep", RECIPE.with_name("pretrain_1b_standard.py"), "--size", "tiny"]
+    words += ["--tokens", prose.tokens, "--lr", "1e-3", "--out", tmp_path]
+    command = [sys.executable, "-m", "olmo_anchor.cli", *map(str, words)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "drift is measured on a held-out corpus, and none is named" in done.stderr
+    assert not list(tmp_path.glob("*/step*"))
+
+
+@pytest.mark.parametrize("lr", ["0", "-1", "fast"])
+def test_a_learning_rate_is_above_nothing(lr: str, tmp_path: Path) -> None:
+    words = ["sweep", str(RECIPE), "--lr", lr, "--tokens", "T", "--out", str(tmp_path), "--print"]
+    assert CliRunner().invoke(cli, words).exit_code == 2
+
+
+def test_a_stopped_sweep_lets_its_run_save_and_starts_no_other(tmp_path: Path) -> None:
+    # In place of a recipe: it ends, as a run does, by its own handler and with exit code 1.
+    recipe = tmp_path / "recipe.py"
+    recipe.write_text(
+        "import pathlib, signal, sys, time\n"
+        "folder = pathlib.Path(sys.argv[sys.argv.index('--save-folder') + 1])\n"
+        "def end(*_):\n"
+        "    (folder / 'saved').touch()\n"
+        "    sys.exit(1)\n"
+        "signal.signal(signal.SIGTERM, end)\n"
+        "folder.mkdir(parents=True)\n"
+        "(folder / 'began').touch()\n"
+        "time.sleep(60)\n"
+    )
+    out = tmp_path / "out"
+    words = ["sweep", recipe, "--lr", "1e-5", "2e-5", "--tokens", "T", "--out", out]
+    command = [sys.executable, "-m", "olmo_anchor.cli", *map(str, words)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as sweep:
+        while not (out / "lr-1e-05" / "began").exists():
+            assert sweep.poll() is None
+            time.sleep(0.05)
+        sweep.terminate()
+        _, said = sweep.communicate()
+    assert sweep.returncode == 1
+    assert (out / "lr-1e-05" / "saved").exists()
+    assert not (out / "lr-2e-05").exists()
+    assert "lr-1e-05: stopped; the same command goes on" in said
