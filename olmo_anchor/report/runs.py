@@ -118,7 +118,8 @@ def drift_rows(runs: list[Run]) -> list[DriftRow]:
 def drift_table(runs: list[Run]) -> Table:
     """The table for the terminal; of a run that measured no drift the loss alone."""
     table = Table(title="training runs, in nats", title_justify="left", box=None, pad_edge=False)
-    for name in ("run", "role", "steps"):
+    table.add_column("run", overflow="fold")  # on a narrow terminal it gives way, not the numbers
+    for name in ("role", "steps"):
         table.add_column(name, no_wrap=True)
     for name in ("CE\nfirst", "\nlast", "\nchange", "entropy\nfirst", "\nlast", "\nchange"):
         table.add_column(name, justify="right", no_wrap=True)

@@ -69,6 +69,16 @@ def test_runs_alone_make_a_page(tmp_path: Path) -> None:
     )
 
 
+def test_a_narrow_terminal_keeps_every_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    run = write_run(tmp_path / "sft_1b_anchored_from_standard_lr_0.0001_share_1of64")
+    done = report(run, "--out", tmp_path / "report.html")
+    rows = [line.split()[-8:] for line in done.stdout.splitlines() if " value " in line]
+    assert rows[0] == ["value", "0-4", "2.000", "2.250", "+0.250", "1.500", "1.250", "-0.250"]
+
+
 def test_a_panel_for_each_role_that_has_tokens(tmp_path: Path) -> None:
     figure = drift_figure(load_runs([write_run(tmp_path / "run")]))
     assert figure is not None
