@@ -191,6 +191,8 @@ def _override(config: AnchoredExperimentConfig, overrides: list[str]) -> Anchore
 
 def _print_plan(config: AnchoredExperimentConfig, inputs: Inputs) -> None:
     prepare_cli_environment()
+    # Of the model that only counts operations, layer by layer; its attention is not the run's.
+    logging.getLogger("olmo_core.nn").setLevel(logging.WARNING)
     check_experiment(config, inputs.anchor_tokenizer)
     lines = plan(config, inputs.hardware)
     rich.print(config)

@@ -228,6 +228,17 @@ def test_a_mixture_has_as_many_tokens_as_the_recipe(
     assert config.dataset.num_tokens == config.trainer.max_duration.value == 16_384
 
 
+def test_a_dry_run_begins_with_the_config() -> None:
+    done = subprocess.run(
+        [sys.executable, str(RECIPES / "pretrain_600m_annotated.py"), "--dry-run"],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    log = done.stdout.partition("AnchoredExperimentConfig(")[0]
+    assert "attention" not in log  # of the model that is only counted: it would be a CPU's
+
+
 def test_help_teaches(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, str(RECIPES / "sft_1b_anchored.py"), "--help"],
