@@ -27,10 +27,10 @@ OLMO2_1B = "hf://allenai/OLMo-2-0425-1B"
 ANNEAL_TOKENS = int(4e9)  # ours
 # Ours: 939,343 conversations of .67 billion tokens (data_prep/tulu3.yaml), and 40 tokens for each
 # annotation (the keyword annotator writes about 30 before a chunk of a book).
-TULU3_TOKENS = int(0.67e9) + 939_343 * 40
+TULU3 = (939_343, int(0.67e9) + 939_343 * 40)
 # 200,000 stories of a subset (paper, F.2), of 285 tokens each (data_prep/simplestories.yaml), with
 # a request and an annotation (ours).
-SIMPLESTORIES_TOKENS = 200_000 * (285 + 60)
+SIMPLESTORIES = (200_000, 200_000 * (285 + 60))
 
 
 @dataclass(frozen=True)
@@ -106,13 +106,13 @@ def post_training(
     *,
     annotations: bool,
     policy: MaskPolicy = MaskPolicy.full,
-    expected_tokens: int = TULU3_TOKENS,
+    expected: tuple[int, int] = TULU3,
 ) -> AnchoredExperimentConfig:
     """One epoch of conversations, the last response of each trained (paper, C.1 and B.3).
 
     One in a hundred (ours) is held out, for the loss that chooses the learning rate (paper, C.2).
 
-    :param expected_tokens: of the data, annotations and padding counted.
+    :param expected: conversations in the data, and tokens with annotations.
     """
     if inputs.budget is not None:
         raise InputError(
@@ -135,7 +135,8 @@ def post_training(
         held_out=True,
         annotations=annotations,
         policy=policy,
-        expected_tokens=expected_tokens,
+        expected_documents=expected[0],
+        expected_tokens=expected[1],
         save_interval=500,
         log_interval=10,
     )

@@ -24,7 +24,7 @@ def build(inputs: Inputs) -> AnchoredExperimentConfig:
         "2500M",
         annotations=True,
         policy=MaskPolicy.anchored,
-        expected_tokens=full_size.SIMPLESTORIES_TOKENS,
+        expected=full_size.SIMPLESTORIES,
     )
 
 

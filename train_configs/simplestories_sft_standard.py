@@ -19,7 +19,7 @@ from olmo_anchor.training.recipes import AnchoredExperimentConfig, Inputs
 
 def build(inputs: Inputs) -> AnchoredExperimentConfig:
     return full_size.post_training(
-        inputs, "2500M", annotations=False, expected_tokens=full_size.SIMPLESTORIES_TOKENS
+        inputs, "2500M", annotations=False, expected=full_size.SIMPLESTORIES
     )
 
 

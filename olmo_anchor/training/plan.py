@@ -12,7 +12,9 @@ from olmo_anchor.training.checks import steps_an_epoch
 from olmo_anchor.training.estimate import MFU, flops_per_token, gpu_hours, memory
 from olmo_anchor.training.hardware import Hardware
 from olmo_anchor.training.indexed import IndexedInstanceSource
+from olmo_anchor.training.instances import PaddedInstanceSourceConfig
 from olmo_anchor.training.recipes import AnchoredExperimentConfig
+from olmo_anchor.training.selection import DocumentSelection
 
 __all__ = ["plan"]
 
@@ -43,7 +45,7 @@ def _data_and_cost(config: AnchoredExperimentConfig, hardware: Hardware) -> Iter
             epoch = steps_an_epoch(config, dataset)
         yield f"batch: {rows} instances, {epoch:,} steps an epoch"
     elif config.expected_tokens is not None:
-        epoch = config.expected_tokens // batch
+        epoch = _expected_steps(config, rows, batch)
         yield (
             f"batch: {rows} instances; without --tokens the recipe's own data is taken, about "
             f"{config.expected_tokens:,} tokens: {epoch:,} steps an epoch"
@@ -57,6 +59,18 @@ def _data_and_cost(config: AnchoredExperimentConfig, hardware: Hardware) -> Iter
         yield "steps are unknown without --tokens"
         return
     yield from _cost(config, hardware, steps)
+
+
+def _expected_steps(config: AnchoredExperimentConfig, rows: int, batch: int) -> int:
+    assert config.expected_tokens is not None
+    chosen = getattr(config.dataset, "selection", None)
+    share = 1.0
+    if isinstance(chosen, DocumentSelection):
+        share = chosen.share * (1 - chosen.held_out if chosen.split == "train" else 1)
+    # A padded row holds one document, however short.
+    if isinstance(config.dataset, PaddedInstanceSourceConfig) and config.expected_documents:
+        return int(config.expected_documents * share) // rows
+    return int(config.expected_tokens * share) // batch
 
 
 def _steps(duration: Duration, batch: int, epoch: int | None) -> int | None:

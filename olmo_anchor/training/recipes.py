@@ -74,7 +74,9 @@ class AnchoredExperimentConfig(Config):
     inputs: list[str] = field(default_factory=list)
     """The TOKENS_DIRs and OVERLAY_DIRs that are read."""
     expected_tokens: int | None = None
-    """Of an epoch of the data that the recipe is for: what a dry run without data goes by."""
+    """In the data that the recipe is for: what a dry run without data goes by."""
+    expected_documents: int | None = None
+    """The same; of rows that hold one each."""
 
 
 def experiment(
@@ -89,6 +91,7 @@ def experiment(
     policy: MaskPolicy = MaskPolicy.full,
     max_tokens: int | None = None,
     expected_tokens: int | None = None,
+    expected_documents: int | None = None,
     duration: Duration | None = None,
     group_by_length: bool = False,
     chunked: bool = False,
@@ -109,7 +112,8 @@ def experiment(
     :param rows: instances in a global batch, over all ranks.
     :param annotations: whether the overlay's annotations are laid into the corpus.
     :param max_tokens: budget of an epoch, padding not counted; with ``chunked`` of the run.
-    :param expected_tokens: of an epoch, padding counted, for a dry run without data.
+    :param expected_tokens: in the data that the recipe is for, for a dry run without data.
+    :param expected_documents: the same.
     :param duration: default one epoch, or ``max_tokens`` of a ``chunked`` run.
     :param group_by_length: put documents of similar length into one batch.
     :param chunked: pretraining on long documents: lay them end to end and cut the whole into
@@ -234,6 +238,7 @@ def experiment(
         layout=inputs.layout,
         inputs=inputs.folders,
         expected_tokens=expected_tokens,
+        expected_documents=expected_documents,
     )
 
 

@@ -28,7 +28,7 @@ from olmo_anchor.manifest import write_json
 from olmo_anchor.training.anchor_state import anchor_state
 from olmo_anchor.training.callbacks import AnchorStateCallback
 from olmo_anchor.training.checkpoints import full_disk_is_told
-from olmo_anchor.training.checks import check_experiment
+from olmo_anchor.training.checks import check_experiment, steps_an_epoch
 from olmo_anchor.training.embeddings import start_embeddings
 from olmo_anchor.training.indexed import IndexedInstanceSource
 from olmo_anchor.training.recipes import AnchoredExperimentConfig
@@ -126,6 +126,7 @@ def _assemble(
     train_module = module.build(model)
     assert config.data_loader.work_dir is not None
     dataset = config.dataset.build(config.data_loader.work_dir)
+    steps_an_epoch(config, dataset)  # raises where there is none
     collator = config.collator.build(
         pad_token_id=config.tokenizer.pad_token_id, vocab_size=config.model.vocab_size
     )

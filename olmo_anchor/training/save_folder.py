@@ -27,7 +27,7 @@ from olmo_core.train import Checkpointer, Trainer
 from olmo_anchor.errors import InputError
 from olmo_anchor.manifest import MANIFEST, Manifest, file_record, read_manifest
 from olmo_anchor.training.hardware import Hardware
-from olmo_anchor.training.instances import PaddedInstanceSource
+from olmo_anchor.training.indexed import IndexedInstanceSource
 from olmo_anchor.training.recipes import AnchoredExperimentConfig
 from olmo_anchor.training.start import is_hugging_face, local_folder
 
@@ -55,7 +55,7 @@ def find_checkpoint(path: Path) -> Path:
         return Path(Checkpointer.latest_checkpoint(str(path))).resolve()
     raise InputError(
         f"{path}: no checkpoint there; name a run's save folder or a stepN folder in it, made with "
-        "torchrun train_configs/NAME.py"
+        "torchrun train_configs/NAME.py, or a Hugging Face model: its folder, or hf://NAME"
     )
 
 
@@ -95,7 +95,16 @@ def standing(checkpoint: Path) -> Standing:
 
 
 PLACES = {
-    *("save_folder", "work_dir", "tokens", "overlay", "load_path", "inputs", "expected_tokens"),
+    *(
+        "save_folder",
+        "work_dir",
+        "tokens",
+        "overlay",
+        "load_path",
+        "inputs",
+        "expected_tokens",
+        "expected_documents",
+    ),
 }
 """Fields that name folders, whose contents are known by their hashes, or follow from them."""
 
@@ -186,7 +195,7 @@ def write_manifest(
         "tokens_with_padding": trainer.global_train_tokens_seen,
         "parameters": config.model.num_params,
     }
-    if isinstance(dataset, PaddedInstanceSource):
+    if isinstance(dataset, IndexedInstanceSource):
         counts |= asdict(dataset.counts)
     shutil.rmtree(Path(config.data_loader.work_dir or ""), ignore_errors=True)
     Manifest(

@@ -250,3 +250,23 @@ def test_help_teaches(tmp_path: Path) -> None:
     assert done.stdout.count("torchrun --nproc-per-node=8 train_configs/sft_1b_anchored.py") == 1
     for word in ("--size", "--budget", "--gpus", "hf://NAME", "--train_module.optim.lr=1e-3"):
         assert word in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "steps"),
+    [
+        # 939,343 conversations, one in a hundred held out: about 128 in 24 packed rows of a batch,
+        # or 128 in as many padded rows.
+        ([], 7_125),
+        (["--dataset.selection.share=.125"], 890),
+        (["--size", "1B"], 7_265),
+    ],
+)
+def test_steps_without_data_follow_packing_and_selection(
+    words: list[str],
+    steps: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert dry_run("sft_1b_anchored", words, monkeypatch) == 0
+    assert f"{steps:,} steps an epoch" in capsys.readouterr().out

@@ -323,3 +323,17 @@ def test_a_variable_that_is_set_is_not_said_to_have_another_value(
         utils.log.removeFilter(known)
     utils.set_env_variables()
     assert "OMP_NUM_THREADS' since it's already set to '8'" in caplog.text
+
+
+def test_data_of_less_than_a_batch_is_refused_by_a_run_too(
+    prose: Corpus,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    run = tmp_path / "run"
+    words = ["--tokens", str(prose.tokens), "--overlay", str(prose.overlay)]
+    words += ["--save-folder", str(run), f"--data_loader.global_batch_size={100 * 256}"]
+    assert call("small_base_annotated", words, monkeypatch) == 2
+    assert "and one batch takes 100" in capsys.readouterr().err
+    assert not (run / "config.json").exists()
