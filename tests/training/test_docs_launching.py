@@ -35,7 +35,15 @@ COMMANDS = commands()
 def train(words: list[str], cwd: Path = REPOSITORY) -> subprocess.CompletedProcess[str]:
     """`make train`, as a user types it; what it installs is there."""
     return subprocess.run(
-        ["make", "-o", "install", "train", f"BIN={Path(sys.executable).parent}", *words],
+        [
+            "make",
+            "--no-print-directory",
+            "-o",
+            "install",
+            "train",
+            f"BIN={Path(sys.executable).parent}",
+            *words,
+        ],
         cwd=cwd,
         env={**environment(), "PYTHONPATH": str(REPOSITORY)},
         capture_output=True,
