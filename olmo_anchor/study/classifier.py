@@ -97,7 +97,7 @@ def _malformed(story: str) -> str | None:
     styled = story.startswith(STYLE_OPEN)
     if styled:
         story = _close().sub("", story.removeprefix(STYLE_OPEN).strip()).strip()
-    sentences = re.split(r"(?<=[.!]) ", story)
+    sentences = re.split(r"(?<=[.!?]) ", story)
     slots = _slots()
     if len(sentences) != len(slots):
         return f"{len(sentences)} sentences where {len(slots)} belong"

@@ -1,8 +1,9 @@
 """The words of the story world: plain data, no logic.
 
-Topics are the 48 of the controlled study (paper, appendix F.2.1), personas its eight. Every word of
-a keyword phrase belongs to one topic and stands nowhere else in the world, so that a single keyword
-tells the topic. The phrases, names, places and sentences are written for this package.
+Topics are the 48 of the controlled study (paper, appendix F.2.1), personas its 23 (F.2.2), both in
+the paper's order: its smaller subsets are their first values. Every word of a keyword phrase
+belongs to one topic and stands nowhere else in the world, so that a single keyword tells the topic.
+The phrases, names, places and sentences are written for this package.
 """
 
 from __future__ import annotations
@@ -100,6 +101,21 @@ PERSONAS: dict[str, tuple[str, str]] = {
     "a father": ("Now, my dear.", "Sleep tight, little one."),
     "a powerful leader": ("Mark my words.", "So I have commanded."),
     "the everyman": ("You know how it is.", "Just another day, really."),
+    "a philosopher": ("What is a beginning?", "Perhaps nothing had changed."),
+    "an explorer archetype": ("Onward, friends!", "The horizon was calling again."),
+    "someone who wants to prove a point": ("Here is the proof.", "Now who was right?"),
+    "a pedant": ("To be exact.", "Strictly speaking, that was all."),
+    "someone curious": ("But why?", "So many questions were left."),
+    "a cruel person": ("Ha, poor thing.", "Nobody deserved any better."),
+    "an academic": ("Sources agree on this.", "Further study is needed."),
+    "a jester archetype": ("Guess what, ha ha!", "Funny old world!"),
+    "a poet": ("O soft and silent dawn!", "The stars sang of it."),
+    "someone evil": ("My plan began.", "Darkness won again."),
+    "a child": ("Wow, wow, wow!", "And then we had cookies!"),
+    "a mother": ("Come here, sweetheart.", "Did you wash your hands?"),
+    "a moralistic teacher": ("Sit up straight, class.", "Virtue has its reward."),
+    "a rebellious author": ("Forget the rules.", "No master will stop us."),
+    "the oppressed": ("They never let us speak.", "One day we will be free."),
 }
 """Persona -> the interjection after the first sentence, the remark after the last."""
 

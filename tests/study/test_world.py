@@ -50,7 +50,7 @@ def test_the_command_names_the_next_one(tmp_path: Path) -> None:
 def test_the_lists_are_as_long_as_promised() -> None:
     assert len(wording.TOPICS) == 48
     assert all(len(set(phrases)) == 4 for phrases in wording.TOPICS.values())
-    assert (len(wording.NAMES), len(wording.PLACES), len(wording.PERSONAS)) == (30, 20, 8)
+    assert (len(wording.NAMES), len(wording.PLACES), len(wording.PERSONAS)) == (30, 20, 23)
     assert len(wording.VERBS) == 6
     assert set(wording.SFT_TOPICS) < set(wording.TOPICS)
 
