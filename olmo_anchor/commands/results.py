@@ -14,6 +14,7 @@ __all__ = ["evaluate", "report"]
 
 
 _given = options_of("What is asked, and who answers")
+_arms = options_of("Of arms by themselves (kind: arms)")
 _how = options_of("Who runs the models and who judges")
 
 
@@ -63,6 +64,19 @@ class _Files(click.ParamType[Any]):
     metavar="FIELD=VALUE",
     help="Another value of the suite: sample.num_samples=20, embedder=FOLDER. May be repeated.",
 )
+@_arms(
+    "--taught",
+    multiple=True,
+    metavar="[NAME=]LABELS.jsonl",
+    help="The labels of the SFT data: which values are inside. Without NAME: of all arms.",
+)
+@_arms(
+    "--before",
+    multiple=True,
+    metavar="[NAME=]MODEL_DIR",
+    help="The model that post-training started from: how far the prior moved. Without NAME: of all "
+    "arms.",
+)
 @_how(
     "--engine",
     type=click.Choice(["hf", "vllm", "openai"]),
@@ -95,9 +109,10 @@ def evaluate(models: tuple[str, ...], said: tuple[str, ...], dry_run: bool, **op
     """Sample models where answers are missing, judge, score, and compare.
 
     A benchmark (stories, noveltybench_curated, noveltybench_wildchat, wildchat, infinitychat,
-    simplestories) asks the same prompts of every model. Suites of `kind: labels` and `kind: text`
-    take answers that are there. Name each model as the suite does under `gap`: a comparison whose
-    models are not all there is left out, and that is said.
+    simplestories) asks the same prompts of every model. Suites of `kind: labels`, `kind: arms` and
+    `kind: text` take answers that are there. Name each model as the suite does under `gap`: a
+    comparison whose models are not all there is left out, and that is said. Of `kind: arms` each is
+    measured by itself.
 
     Writes generations/, judged/, scores.jsonl (one line per prompt), summary.json (per model: every
     measure with its 95 % interval; pairs of models compared; what could not be measured, and the
@@ -111,6 +126,8 @@ def evaluate(models: tuple[str, ...], said: tuple[str, ...], dry_run: bool, **op
       olmo-anchor evaluate --suite evals/noveltybench_curated.yaml --model a=results/a --out runs/nb
       olmo-anchor evaluate --suite evals/story_world.yaml \\
           --model sft_standard=a.jsonl --model sft_anchored=b.jsonl --out runs/compared
+      olmo-anchor evaluate --suite evals/study_arm.yaml --model sft_anchored=b.jsonl \\
+          --taught data/five/labels.jsonl --before models/base_annotated --out arms/sft_anchored
     """
     from olmo_anchor.evaluation.about import parse_about
     from olmo_anchor.suites.evaluate import EvaluateConfig, parse_models

@@ -10,9 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from olmo_anchor.engines.identity import model_hash
 from olmo_anchor.evaluation.bootstrap import gap_closed
-from olmo_anchor.evaluation.generations import manifest_of
+from olmo_anchor.evaluation.generations import NotMeasured, model_of
 from olmo_anchor.evaluation.judges.callables import ResponseJudge
 from olmo_anchor.evaluation.prior import paired_prompts, prior_kl_bits
 from olmo_anchor.evaluation.samples import Sample
@@ -22,10 +21,6 @@ from olmo_anchor.evaluation.summary import label_counts
 __all__ = ["compare"]
 
 Arms = Mapping[str, Sequence[Sample]]
-
-
-class _NotMeasured(Exception):
-    """These models do not give a number that the suite asks for, and why."""
 
 
 def compare(
@@ -52,7 +47,7 @@ def compare(
     for name, measure in wanted.items():
         try:
             found[name] = measure()
-        except _NotMeasured as why:
+        except NotMeasured as why:
             found[name], reasons[name] = None, str(why)
     return {**found, "not_measured": reasons}
 
@@ -60,15 +55,17 @@ def compare(
 def _gap(arms: Arms, base: str, gap: Gap, suite: Suite) -> dict[str, float]:
     names = (base, gap.sft, gap.anchored)
     _need(arms, names)
-    counts = [list(label_counts(arms[name], suite).values()) for name in names]
+    counts = [
+        list(label_counts(arms[name], suite.entropy_of, suite.open_kind).values()) for name in names
+    ]
     for name, labels in zip(names, counts, strict=True):
         if not labels:
-            raise _NotMeasured(f"{name} has no valid answer to a prompt of kind {suite.open_kind}")
+            raise NotMeasured(f"{name} has no valid answer to a prompt of kind {suite.open_kind}")
     from_base, sft, anchored = counts
     try:
         return asdict(gap_closed(from_base, sft, anchored, np.random.default_rng(suite.seed)))
     except ValueError as why:
-        raise _NotMeasured(str(why)) from None
+        raise NotMeasured(str(why)) from None
 
 
 def _prior(
@@ -81,14 +78,14 @@ def _prior(
 ) -> float:
     names = (prior.before, prior.after)
     _need(arms, names)
-    before, after = (_model_of(generations[name]) for name in names)
+    before, after = (model_of(generations[name]) for name in names)
     asked = [
         {one.prompt_id: one.prompt for one in arms[name] if one.kind == suite.open_kind}
         for name in names
     ]
     pairs = paired_prompts((names[0], asked[0]), (names[1], asked[1]))
     if not pairs:
-        raise _NotMeasured(f"no prompt is of kind {suite.open_kind}")
+        raise NotMeasured(f"no prompt is of kind {suite.open_kind}")
     prompts = [{name: pair[side] for name, pair in pairs.items()} for side in (0, 1)]
     values = judge.values[prior.key]
     return prior_kl_bits(
@@ -98,18 +95,4 @@ def _prior(
 
 def _need(arms: Arms, names: Sequence[str]) -> None:
     if missing := [name for name in names if name not in arms]:
-        raise _NotMeasured(f"no --model is named {missing[0]}")
-
-
-def _model_of(generations: Path) -> Path:
-    """The model folder that made a generations file, as it was then."""
-    manifest = manifest_of(generations)
-    if manifest is None:
-        raise _NotMeasured(f"{generations}: no manifest beside it names its model")
-    made_by = manifest.config["model"]
-    model = Path(made_by["path"])
-    if not model.is_dir():
-        raise _NotMeasured(f"{model}: is not there any more; it made {generations}")
-    if model_hash(model) != made_by["sha256"]:
-        raise _NotMeasured(f"{model}: has changed since it made {generations}")
-    return model
+        raise NotMeasured(f"no --model is named {missing[0]}")

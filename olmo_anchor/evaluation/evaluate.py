@@ -1,4 +1,4 @@
-"""Suites of ``labels`` and ``text``: answers that are there, judged, scored and compared.
+"""Suites of ``labels``, ``arms`` and ``text``: answers that are there, judged, scored and compared.
 
 What comes out of either is the records of ``scores.jsonl`` (one line per response: labels,
 validity, style, whether the annotation was followed; one line per prompt where answers are compared
@@ -14,15 +14,19 @@ from pathlib import Path
 from typing import Any
 
 from olmo_anchor.errors import InputError
+from olmo_anchor.evaluation.arm_prior import Priors
+from olmo_anchor.evaluation.arms import measure_arm
 from olmo_anchor.evaluation.compare import compare
+from olmo_anchor.evaluation.generations import NotMeasured
 from olmo_anchor.evaluation.judges.callables import load_callable
 from olmo_anchor.evaluation.open_text import score_prompts, summarise_text
 from olmo_anchor.evaluation.samples import Sample, judge_file
-from olmo_anchor.evaluation.suite import Suite, TextSuite
+from olmo_anchor.evaluation.suite import ArmSuite, Suite, TextSuite
 from olmo_anchor.evaluation.summary import examples, summarise_arm
+from olmo_anchor.evaluation.taught import read_taught
 from olmo_anchor.progress import progress
 
-__all__ = ["Scores", "compare_texts", "judge_labels"]
+__all__ = ["Scores", "compare_texts", "judge_labels", "measure_arms"]
 
 Scores = Mapping[str, list[dict[str, Any]]]
 """Records of ``scores.jsonl``, by model."""
@@ -48,7 +52,7 @@ def judge_labels(
     arms: dict[str, list[Sample]] = {}
     with progress("judging files", len(models)) as advance:
         for name, file in models.items():
-            arms[name] = list(judge_file(name, file, judge, suite.entropy_of))
+            arms[name] = list(judge_file(name, file, judge, (suite.entropy_of,)))
             _check_kinds(file, arms[name], suite)
             advance()
     label = suite.entropy_of
@@ -75,6 +79,65 @@ def judge_labels(
         f"sft_{label}s": _taught(arms, suite),
     }
     return {name: [one.record() for one in samples] for name, samples in arms.items()}, summary
+
+
+def measure_arms(
+    suite: ArmSuite,
+    path: Path,
+    models: Mapping[str, Path],
+    taught: Mapping[str, Path],
+    before: Mapping[str, Path],
+    engine: str,
+) -> tuple[Scores, dict[str, Any]]:
+    """
+    :param path: of the suite, for what is said of it.
+    :param models: name to generations file.
+    :param taught: name to the labels of the SFT data (:mod:`~olmo_anchor.evaluation.taught`).
+    :param before: name to the folder of the model that post-training started from.
+    :param engine: scores the prior of arms with a model before.
+    :raises InputError: for a file that is none, or a judge that does not fit the suite.
+    """
+    judge = load_callable(suite.judge)
+    if unknown := [label for label in suite.labels() if label not in judge.values]:
+        raise InputError(f"{path}: the judge {judge.name} knows no {unknown[0]!r}")
+    priors = None
+    if suite.prior is not None:
+        priors = Priors(suite.prior, judge.values[suite.prior], engine)
+    scores, arms = {}, {}
+    reasons: dict[str, str] = {}
+    with progress("judging files", len(models)) as advance:
+        for name, file in models.items():
+            samples = list(judge_file(name, file, judge, suite.labels()))
+            values, kl = None, None
+            if suite.taught is not None:
+                if name in taught:
+                    values = read_taught(taught[name], suite.taught)
+                else:
+                    reasons[f"{name}: inside and outside"] = (
+                        "which values the SFT data teach, --taught LABELS.jsonl says"
+                    )
+            if priors is not None and name in before:
+                try:
+                    kl = priors.of_arm(samples, suite, before[name], file)
+                except NotMeasured as why:
+                    reasons[f"{name}: prior_kl_bits"] = str(why)
+            arms[name] = {
+                **measure_arm(samples, suite, judge.values, values),
+                "taught": None if values is None else sorted(values),
+                "prior_kl_bits": None if kl is None else {suite.prior: kl},
+            }
+            scores[name] = [one.record() for one in samples]
+            advance()
+    known = {label: len(judge.values[label]) for label in suite.entropy_of}
+    summary = {
+        "suite": suite.name,
+        "note": suite.note,
+        "judge": judge.name,
+        "arms": arms,
+        "not_measured": reasons,
+        "max_entropy_bits": {label: math.log2(n) if n else None for label, n in known.items()},
+    }
+    return scores, summary
 
 
 def compare_texts(suite: TextSuite, models: Mapping[str, Path]) -> tuple[Scores, dict[str, Any]]:

@@ -9,10 +9,11 @@ from typing import Any
 
 import orjson
 
+from olmo_anchor.engines.identity import model_hash
 from olmo_anchor.errors import InputError
 from olmo_anchor.manifest import Manifest, read_manifest, sha256_file
 
-__all__ = ["manifest_of", "read_generations"]
+__all__ = ["NotMeasured", "manifest_of", "model_of", "read_generations"]
 
 
 def _is_prompt(value: Any) -> bool:
@@ -76,6 +77,27 @@ def manifest_of(path: Path) -> Manifest | None:
     """What ``generate`` put beside the file; None beside a file that was made elsewhere."""
     beside = path.with_name(f"{path.stem}.manifest.json")
     return read_manifest(path.parent, "generations", beside.name) if beside.is_file() else None
+
+
+class NotMeasured(Exception):
+    """What is there does not give a number that the suite asks for, and why."""
+
+
+def model_of(path: Path) -> Path:
+    """The model folder that made a generations file, as it was then.
+
+    :raises NotMeasured: when no manifest names it, or it is gone or has changed.
+    """
+    manifest = manifest_of(path)
+    if manifest is None:
+        raise NotMeasured(f"{path}: no manifest beside it names its model")
+    made_by = manifest.config["model"]
+    model = Path(made_by["path"])
+    if not model.is_dir():
+        raise NotMeasured(f"{model}: is not there any more; it made {path}")
+    if model_hash(model) != made_by["sha256"]:
+        raise NotMeasured(f"{model}: has changed since it made {path}")
+    return model
 
 
 def _check_finished(path: Path) -> None:

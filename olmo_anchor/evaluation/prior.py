@@ -15,11 +15,17 @@ import orjson
 from numpy.typing import NDArray
 
 from olmo_anchor.chat import encode_prompt
-from olmo_anchor.engines import Engine
+from olmo_anchor.engines import Engine, open_engine
 from olmo_anchor.errors import InputError
 from olmo_anchor.tokenizer import AnchorTokenizer
 
-__all__ = ["kl_bits", "paired_prompts", "prior_kl_bits", "value_log_probabilities"]
+__all__ = [
+    "kl_bits",
+    "log_prior",
+    "paired_prompts",
+    "prior_kl_bits",
+    "value_log_probabilities",
+]
 
 
 def paired_prompts(
@@ -125,11 +131,17 @@ def prior_kl_bits(
     :param key: the key that annotations begin with.
     :raises InputError: when a folder holds no model, or a prompt is too long for it.
     """
-    from olmo_anchor.engines import open_engine
-
-    logs = []
-    for model, prompts in (before, after):
-        tokenizer = AnchorTokenizer.load(model)
-        opened = open_engine(engine, model)
-        logs.append(value_log_probabilities(opened, tokenizer, prompts, key, values))
+    logs = [log_prior(*side, key, values, engine=engine) for side in (before, after)]
     return kl_bits(logs[1], logs[0])
+
+
+def log_prior(
+    model: Path, prompts: Mapping[str, Any], key: str, values: Sequence[str], *, engine: str = "hf"
+) -> NDArray[np.float64]:
+    """:func:`value_log_probabilities` of a model folder.
+
+    :raises InputError: as :func:`prior_kl_bits`.
+    """
+    # The engine is gone when this returns: two models need not stand in memory at once.
+    tokenizer = AnchorTokenizer.load(model)
+    return value_log_probabilities(open_engine(engine, model), tokenizer, prompts, key, values)

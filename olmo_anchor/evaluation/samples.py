@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -53,11 +53,13 @@ class Sample:
         return {**scores, **asdict(self.verdict), "followed": self.followed()}
 
 
-def judge_file(model: str, path: Path, judge: ResponseJudge, label: str) -> Iterator[Sample]:
+def judge_file(
+    model: str, path: Path, judge: ResponseJudge, labels: Sequence[str]
+) -> Iterator[Sample]:
     """Judge every response of a generations file. A missing response is judged as an empty one.
 
-    :param label: what every verdict must have, be it None.
-    :raises WorkFailed: when the judge fails on a response, or leaves the label out.
+    :param labels: what every verdict must have, be they None.
+    :raises WorkFailed: when the judge fails on a response, or leaves a label out.
     """
     for record in read_generations(path):
         fields = record.get("prompt_fields") or {}
@@ -73,11 +75,13 @@ def judge_file(model: str, path: Path, judge: ResponseJudge, label: str) -> Iter
             annotation=None if annotation is None else tuple((k, v) for k, v in annotation),
             no_annotation=bool(record["no_annotation"]),
             unclosed=bool(record["unclosed"]),
-            verdict=_verdict(record, path, judge, label),
+            verdict=_verdict(record, path, judge, labels),
         )
 
 
-def _verdict(record: Mapping[str, Any], path: Path, judge: ResponseJudge, label: str) -> Verdict:
+def _verdict(
+    record: Mapping[str, Any], path: Path, judge: ResponseJudge, labels: Sequence[str]
+) -> Verdict:
     failed = (
         f"{path}: the judge {judge.name} failed on sample {record['sample']} of prompt "
         f"{str(record['prompt_id'])!r}"
@@ -86,6 +90,6 @@ def _verdict(record: Mapping[str, Any], path: Path, judge: ResponseJudge, label:
         verdict = judge(record["response"] or "")
     except Exception as error:  # it may be anybody's code
         raise WorkFailed(f"{failed}: {type(error).__name__}: {error}") from error
-    if label not in verdict.labels:
-        raise WorkFailed(f"{failed}: its verdict has no {label!r}, not even None")
+    if missing := [label for label in labels if label not in verdict.labels]:
+        raise WorkFailed(f"{failed}: its verdict has no {missing[0]!r}, not even None")
     return verdict

@@ -9,7 +9,17 @@ from typing import Any
 from olmo_anchor.errors import InputError
 from olmo_anchor.evaluation.embedders import DEFAULT_EMBEDDER
 
-__all__ = ["Gap", "Prior", "Suite", "TextSuite", "build", "build_suite", "read_suite", "read_yaml"]
+__all__ = [
+    "ArmSuite",
+    "Gap",
+    "Prior",
+    "Suite",
+    "TextSuite",
+    "build",
+    "build_suite",
+    "read_suite",
+    "read_yaml",
+]
 
 
 @dataclass(frozen=True)
@@ -51,6 +61,37 @@ class Suite:
 
 
 @dataclass(frozen=True)
+class ArmSuite:
+    """Answers with labels, each arm by itself: what is compared is left to who reads the summaries.
+
+    :param entropy_of: the labels whose entropy is measured.
+    :param requests: the labels that prompts may name, in a field of that name.
+    :param taught: the label of which the SFT data teach some values, and others not.
+    :param prior: the key that annotations begin with, whose prior is compared.
+    :param before_prompt: how the model that post-training started from is asked, which goes on with
+        raw text; ``{prompt}`` stands for the request.
+    :param open_kind: as in :class:`Suite`.
+    """
+
+    name: str
+    judge: str
+    entropy_of: tuple[str, ...]
+    requests: tuple[str, ...] = ()
+    taught: str | None = None
+    prior: str | None = None
+    before_prompt: str = "{prompt}\n\n"
+    open_kind: str = "open"
+    seed: int = 0
+    note: str | None = None
+
+    def labels(self) -> tuple[str, ...]:
+        """All that the judge must know of, each once."""
+        named = (self.taught, self.prior)
+        every = (*self.entropy_of, *self.requests, *(one for one in named if one is not None))
+        return tuple(dict.fromkeys(every))
+
+
+@dataclass(frozen=True)
 class TextSuite:
     """Answers without labels: several samples per prompt, compared with one another.
 
@@ -64,15 +105,16 @@ class TextSuite:
     note: str | None = None
 
 
-def read_suite(path: Path) -> Suite | TextSuite:
-    """Read a suite; its field ``kind`` is ``labels`` (:class:`Suite`, the default) or ``text``.
+def read_suite(path: Path) -> Suite | ArmSuite | TextSuite:
+    """Read a suite; its field ``kind`` is ``labels`` (:class:`Suite`, the default), ``arms`` or
+    ``text``.
 
     :raises InputError: when the file is missing, not YAML, or has a field too many or too few.
     """
     return build_suite(read_yaml(path), path)
 
 
-def build_suite(stored: dict[str, Any], path: Path) -> Suite | TextSuite:
+def build_suite(stored: dict[str, Any], path: Path) -> Suite | ArmSuite | TextSuite:
     """
     :param stored: the fields of the file ``path``.
     :raises InputError: as :func:`read_suite`.
@@ -81,14 +123,26 @@ def build_suite(stored: dict[str, Any], path: Path) -> Suite | TextSuite:
     if kind == "text":
         text_suite: TextSuite = build(TextSuite, stored, str(path))
         return text_suite
+    if kind == "arms":
+        for name in ("entropy_of", "requests"):
+            if name in stored:
+                stored[name] = _names(stored[name], f"{path}: {name}")
+        arm_suite: ArmSuite = build(ArmSuite, stored, str(path))
+        return arm_suite
     if kind != "labels":
-        raise InputError(f"{path}: kind is {kind!r}; it is 'labels' or 'text'")
+        raise InputError(f"{path}: kind is {kind!r}; it is 'labels', 'arms' or 'text'")
     for name, part in (("gap", Gap), ("prior", Prior)):
         if stored.get(name) is not None:
             stored[name] = build(part, stored[name], f"{path}: {name}")
     stored["named_kinds"] = tuple(stored.get("named_kinds") or ())
     suite: Suite = build(Suite, stored, str(path))
     return suite
+
+
+def _names(stored: Any, where: str) -> tuple[str, ...]:
+    if not isinstance(stored, list) or not all(isinstance(name, str) for name in stored):
+        raise InputError(f"{where}: not a list of labels")
+    return tuple(stored)
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

@@ -19,31 +19,30 @@ from olmo_anchor.evaluation.entropy import (
     plug_in_each,
 )
 from olmo_anchor.evaluation.samples import Sample
-from olmo_anchor.evaluation.suite import Suite
+from olmo_anchor.evaluation.suite import ArmSuite, Suite
 
-__all__ = ["examples", "label_counts", "summarise_arm"]
+__all__ = ["estimated", "examples", "label_counts", "share", "summarise_arm"]
 
 
 _NOTHING_NAMED = object()
 
 
-def _share(of: Iterable[bool | None]) -> float | None:
+def share(of: Iterable[bool | None]) -> float | None:
+    """Of those that are not None; None where there are none."""
     values = [one for one in of if one is not None]
     return sum(values) / len(values) if values else None
 
 
-def label_counts(samples: Iterable[Sample], suite: Suite) -> dict[str, int]:
-    """Counts of the suite's label over the valid responses to open prompts, by label."""
-    labels = (
-        s.verdict.labels[suite.entropy_of]
-        for s in samples
-        if s.kind == suite.open_kind and s.verdict.valid
-    )
+def label_counts(samples: Iterable[Sample], label: str, open_kind: str) -> dict[str, int]:
+    """Counts of the values of a label over the valid responses to open prompts, by value."""
+    labels = (s.verdict.labels[label] for s in samples if s.kind == open_kind and s.verdict.valid)
     counts = Counter(label for label in labels if label is not None)
     return dict(sorted(counts.items()))
 
 
-def examples(samples: Iterable[Sample], suite: Suite, count: int = 8) -> list[dict[str, Any]]:
+def examples(
+    samples: Iterable[Sample], suite: Suite | ArmSuite, count: int = 8
+) -> list[dict[str, Any]]:
     """The first responses to open prompts, valid or not, for a reader to look at."""
     opened = [sample for sample in samples if sample.kind == suite.open_kind][:count]
     return [
@@ -72,30 +71,30 @@ def summarise_arm(
         interval ends above it.
     """
     opened = [s for s in samples if s.kind == suite.open_kind]
-    by_label = label_counts(samples, suite)
+    by_label = label_counts(samples, suite.entropy_of, suite.open_kind)
     counts = list(by_label.values())
     n = sum(counts)
     followed = [f for f in (s.followed() for s in opened) if f is not None]
     return {
         f"{suite.entropy_of}_entropy_bits": {
-            **_entropy(counts, plug_in_each, suite.seed, maximum),
+            **estimated(counts, plug_in_each, suite.seed, maximum),
             "n": n,
             "miller_madow": miller_madow(counts) if n else None,
             "chao_shen": chao_shen(counts) if n else None,
-            "chao_wang_jost": _entropy(counts, chao_wang_jost_each, suite.seed, maximum),
+            "chao_wang_jost": estimated(counts, chao_wang_jost_each, suite.seed, maximum),
             "coverage": coverage(counts) if n else None,
             "coverage_warning": coverage_warning(counts) if n else None,
         },
         f"{suite.entropy_of}_counts": by_label,
         "samples": len(opened),
         "valid_n": sum(s.verdict.valid for s in opened),
-        "valid": _share(s.verdict.valid for s in opened),
-        "style": _share(s.verdict.styled for s in opened),
-        "annotation_followed": _share(followed),
-        "no_annotation": _share(s.no_annotation for s in opened),
-        "unclosed": _share(s.unclosed for s in opened),
+        "valid": share(s.verdict.valid for s in opened),
+        "style": share(s.verdict.styled for s in opened),
+        "annotation_followed": share(followed),
+        "no_annotation": share(s.no_annotation for s in opened),
+        "unclosed": share(s.unclosed for s in opened),
         "request_followed": {
-            kind: _share(
+            kind: share(
                 s.verdict.labels[suite.entropy_of] == s.fields.get(suite.entropy_of, _NOTHING_NAMED)
                 for s in samples
                 if s.kind == kind
@@ -105,9 +104,10 @@ def summarise_arm(
     }
 
 
-def _entropy(
+def estimated(
     counts: Sequence[int], estimate: Estimator, seed: int, maximum: float | None
 ) -> dict[str, float | None]:
+    """``value``, ``low`` and ``high`` in bits, all None where nothing was counted."""
     if not sum(counts):
         return {"value": None, "low": None, "high": None}
     found = interval(counts, np.random.default_rng(seed), estimate)

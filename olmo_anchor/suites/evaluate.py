@@ -2,7 +2,7 @@
 
 OUT/generations/    what the models said, where it was not given
 OUT/judged/         what judges said of it
-OUT/scores.jsonl    one line per prompt (of ``labels``: per response)
+OUT/scores.jsonl    one line per prompt (of ``labels`` and ``arms``: per response)
 OUT/summary.json    the numbers, and what they were made from
 OUT/manifest.json   last
 
@@ -21,15 +21,15 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from olmo_anchor.errors import InputError
-from olmo_anchor.evaluation.evaluate import Scores, compare_texts, judge_labels
-from olmo_anchor.evaluation.suite import Suite, TextSuite
+from olmo_anchor.evaluation.evaluate import Scores, compare_texts, judge_labels, measure_arms
+from olmo_anchor.evaluation.suite import ArmSuite, Suite, TextSuite
 from olmo_anchor.manifest import MANIFEST, check_output, prepare_output
 from olmo_anchor.suites.answers import read_arm
 from olmo_anchor.suites.capability import run_capability, summarise_capability, task_records
 from olmo_anchor.suites.capability_spec import Capability
 from olmo_anchor.suites.judging import Asking, check_judges, judge_arms, judges_of
 from olmo_anchor.suites.measures import Context
-from olmo_anchor.suites.models import Given, parse_models
+from olmo_anchor.suites.models import Given, parse_models, parse_of_arms
 from olmo_anchor.suites.plan import describe
 from olmo_anchor.suites.read import AnySuite, read_any
 from olmo_anchor.suites.sampling import plan_arms, sample, write_prompts
@@ -49,11 +49,14 @@ class EvaluateConfig:
     """
     :param models: by name; a path is a generations file. Names that the suite compares must be its
         own.
-    :param engine: runs the models, and scores the prior of suites of ``labels``.
+    :param engine: runs the models, and scores the prior of suites of ``labels`` and ``arms``.
     :param url: of servers that have the models.
     :param judges: who judges, see :func:`~olmo_anchor.suites.judging.judges_of`.
     :param data: local copies of data sets, by the name that the suite has for them.
     :param bases: models that continue raw text, beside those of the suite.
+    :param before: of suites of ``arms``: the model folder that post-training started from,
+        ``NAME=FOLDER`` each, or one for all.
+    :param taught: of suites of ``arms``: the labels of the SFT data, in the same form.
     :param limit: ask only the first so many prompts.
     :param seed: in the place of the suite's.
     :param changes: ``field=value`` each, in the place of what the suite says.
@@ -69,6 +72,8 @@ class EvaluateConfig:
     judges: tuple[str, ...] = ()
     data: Mapping[str, Path] = field(default_factory=dict)
     bases: tuple[str, ...] = ()
+    before: tuple[str, ...] = ()
+    taught: tuple[str, ...] = ()
     limit: int | None = None
     seed: int | None = None
     changes: tuple[str, ...] = ()
@@ -85,6 +90,7 @@ class EvaluateConfig:
         """
         suite = self._suite()
         if isinstance(suite, Benchmark):
+            self._refuse(suite.name, "before", "taught")
             judges = self._judges(suite)
             with self._at_work():
                 return self._benchmark(suite, judges)
@@ -93,12 +99,17 @@ class EvaluateConfig:
             with self._at_work():
                 return self._capability(suite, folders)
         models = self._answers(suite)
-        check_output(self.out, overwrite=self.overwrite, inputs=(self.suite, *models.values()))
+        taught, before = self._of_arms(self.taught, "taught"), self._of_arms(self.before, "before")
+        inputs = (self.suite, *models.values(), *taught.values(), *before.values())
+        check_output(self.out, overwrite=self.overwrite, inputs=inputs)
+        engine = self.engine or "hf"
         if isinstance(suite, TextSuite):
             scores, summary = compare_texts(suite, models)
+        elif isinstance(suite, ArmSuite):
+            scores, summary = measure_arms(suite, self.suite, models, taught, before, engine)
         else:
-            scores, summary = judge_labels(suite, self.suite, models, self.engine or "hf")
-        prepare_output(self.out, overwrite=self.overwrite, inputs=(self.suite, *models.values()))
+            scores, summary = judge_labels(suite, self.suite, models, engine)
+        prepare_output(self.out, overwrite=self.overwrite, inputs=inputs)
         return self._write(suite, models, scores, summary)
 
     def dry_run(self) -> str:
@@ -120,6 +131,9 @@ class EvaluateConfig:
             for name, one in self.models.items()
         }
 
+    def _of_arms(self, given: tuple[str, ...], option: str) -> dict[str, Path]:
+        return parse_of_arms(given, list(self.models), f"--{option}")
+
     def _suite(self) -> AnySuite:
         suite = read_any(self.suite, self.changes)
         return suite if self.seed is None else replace(suite, seed=self.seed)
@@ -130,7 +144,7 @@ class EvaluateConfig:
         check_judges(judges)
         return judges
 
-    def _answers(self, suite: Suite | TextSuite) -> dict[str, Path]:
+    def _answers(self, suite: Suite | ArmSuite | TextSuite) -> dict[str, Path]:
         """Of suites that ask nothing themselves."""
         found = {}
         for name, given in self._given.items():
@@ -142,6 +156,8 @@ class EvaluateConfig:
                 )
             found[name] = given.answers
         self._refuse(suite.name, "judge", "data", "base", "limit", "url", "resume")
+        if not isinstance(suite, ArmSuite):
+            self._refuse(suite.name, "before", "taught")
         return found
 
     def _folders(self, suite: Capability) -> dict[str, Path]:
@@ -154,7 +170,7 @@ class EvaluateConfig:
                     "export` makes it"
                 )
             found[name] = Path(given.model)
-        self._refuse(suite.name, "judge", "data", "url")
+        self._refuse(suite.name, "judge", "data", "url", "before", "taught")
         return found
 
     def _refuse(self, suite: str, *options: str) -> None:
@@ -162,6 +178,8 @@ class EvaluateConfig:
             "judge": self.judges,
             "data": self.data,
             "base": self.bases,
+            "before": self.before,
+            "taught": self.taught,
             "limit": self.limit,
             "url": self.url,
             "resume": self.resume,
@@ -248,10 +266,14 @@ class EvaluateConfig:
             "engine": self.engine,
             "url": self.url,
             "judges": self.judges,
+            "before": self.before,
+            "taught": self.taught,
             "limit": self.limit,
             "changes": self.changes,
         }
-        inputs = (self.suite, *self.data.values())
+        beside = [*self._of_arms(self.taught, "taught").values()]
+        beside += self._of_arms(self.before, "before").values()
+        inputs = (self.suite, *self.data.values(), *dict.fromkeys(beside))
         return write_results(self.out, suite, models, scores, summary, inputs, call, self.about)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from olmo_anchor.errors import InputError
 
-__all__ = ["Given", "parse_models"]
+__all__ = ["Given", "parse_models", "parse_of_arms"]
 
 _ANSWERS = ("generations.jsonl", "scores.jsonl", "partitions.jsonl")
 _FORM = "write NAME=MODEL_DIR or NAME=GENERATIONS.jsonl"
@@ -48,6 +48,33 @@ def parse_models(given: Sequence[str], *, served: bool = False) -> dict[str, Giv
     if not models:
         raise InputError(f"no --model was given: {_FORM}")
     return models
+
+
+def parse_of_arms(given: Sequence[str], arms: Sequence[str], option: str) -> dict[str, Path]:
+    """``NAME=PLACE`` each, or ``PLACE`` for all arms that have none of their own.
+
+    :param option: for errors, such as ``--before``.
+    :raises InputError: when one arm is given two, or there is nothing at a place.
+    """
+    common: list[Path] = []
+    own: dict[str, Path] = {}
+    for one in given:
+        name, equals, place = one.partition("=")
+        path = Path(place) if equals and name in arms else Path(one)
+        if not path.exists():
+            raise InputError(
+                f"{option} {one}: there is nothing at {path}; write PLACE or NAME=PLACE, with the "
+                f"name of a --model ({', '.join(arms)})"
+            )
+        if path == Path(one):
+            common.append(path)
+        elif name in own:
+            raise InputError(f"{option} {name}=...: this name is given twice")
+        else:
+            own[name] = path
+    if len(common) > 1:
+        raise InputError(f"{option} {common[1]}: a second one for all; write NAME={common[1]}")
+    return {**dict.fromkeys(arms, *common), **own} if common else own
 
 
 def _given(name: str, place: str, served: bool) -> Given:

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from olmo_anchor.errors import InputError
-from olmo_anchor.evaluation.suite import Suite, TextSuite, build_suite, read_yaml
+from olmo_anchor.evaluation.suite import ArmSuite, Suite, TextSuite, build_suite, read_yaml
 from olmo_anchor.suites.capability_spec import Capability, read_capability
 from olmo_anchor.suites.measures import MEASURES
 from olmo_anchor.suites.spec import Benchmark, read_benchmark
 
 __all__ = ["AnySuite", "read_any"]
 
-AnySuite = Suite | TextSuite | Benchmark | Capability
+AnySuite = Suite | ArmSuite | TextSuite | Benchmark | Capability
 
 
 def read_any(path: Path, changes: Sequence[str] = ()) -> AnySuite:
@@ -34,9 +34,9 @@ def read_any(path: Path, changes: Sequence[str] = ()) -> AnySuite:
     if kind == "capability":
         del stored["kind"]
         return read_capability(stored, path)
-    if kind not in ("labels", "text"):
+    if kind not in ("labels", "arms", "text"):
         raise InputError(
-            f"{path}: kind is {kind!r}; it is 'benchmark', 'capability', 'labels' or 'text'"
+            f"{path}: kind is {kind!r}; it is 'benchmark', 'capability', 'labels', 'arms' or 'text'"
         )
     return build_suite(stored, path)
 
