@@ -1,8 +1,18 @@
-"""How far post-training moved an arm's prior, from the model that it started from."""
+"""How far post-training moved what an arm annotates, from the model that it started from.
+
+::
+
+    prior_kl_bits        KL(arm || before) of the first annotated value, exact, mean over the open
+                         prompts: what the model chooses when nothing is asked for
+    annotation_kl_bits   the same of whole annotations, from those that the arm wrote, after open
+                         prompts and after those that name a value: whether it still reads what is
+                         asked for
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,55 +20,100 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from olmo_anchor.evaluation.generations import NotMeasured, model_of
+from olmo_anchor.evaluation.arms import Asked
+from olmo_anchor.evaluation.generations import NotMeasured, manifest_of, model_of
 from olmo_anchor.evaluation.prior import kl_bits, log_prior
+from olmo_anchor.evaluation.prior_scored import log_scores, mean_log_ratio, not_plain_samples
 from olmo_anchor.evaluation.samples import Sample
 from olmo_anchor.evaluation.suite import ArmSuite
 
 __all__ = ["Priors"]
 
+Floats = NDArray[np.float64]
+
 
 class Priors:
-    """Prior drift of several arms; a model is scored once for the same prompts.
+    """Drift of several arms; the prior of a model is scored once for the same prompts.
 
-    :param key: that annotations begin with.
-    :param values: all that it can have.
+    :param values: of each label, all that it can have.
+    :param engine: that scores.
     """
 
-    def __init__(self, key: str, values: Sequence[str], engine: str) -> None:
-        self._key, self._values, self._engine = key, values, engine
-        self._known: dict[tuple[Path, bytes], NDArray[np.float64]] = {}
+    def __init__(self, suite: ArmSuite, values: Mapping[str, Sequence[str]], engine: str) -> None:
+        self._suite, self._values, self._engine = suite, values, engine
+        self._known: dict[tuple[Path, bytes], Floats] = {}
 
     def of_arm(
-        self, samples: Sequence[Sample], suite: ArmSuite, before: Path, generations: Path
-    ) -> float:
-        """KL(arm || before) of the first annotated value, mean over the open prompts, in bits.
-
-        The model before is asked in ``suite.before_prompt``; a prompt that is raw text is asked as
-        it is.
-
-        :param before: a model folder.
+        self, opened: Sequence[Sample], asked: Asked, before: Path | None, generations: Path
+    ) -> tuple[dict[str, Any], dict[str, str]]:
+        """
+        :param before: a model folder; without one there is nothing to compare.
         :param generations: the answers of the arm, whose manifest names its model.
-        :raises NotMeasured: when there is no open prompt, annotation or model.
+        :returns: what this module's docstring lists, None where it was not measured, and why not.
         :raises InputError: when a folder holds no model, or a prompt is too long for it.
         """
-        opened = [s for s in samples if s.kind == suite.open_kind]
-        if not opened:
-            raise NotMeasured(f"no prompt is of kind {suite.open_kind}")
-        if not any(s.annotation for s in opened):
-            raise NotMeasured("no answer has an annotation")
-        model = model_of(generations)
-        asked = {orjson.dumps(s.prompt): (s.prompt_id, s.prompt) for s in reversed(opened)}
-        after = dict(asked.values())
-        raw = {name: _raw(prompt, suite.before_prompt) for name, prompt in after.items()}
-        return kl_bits(self._log_prior(model, after), self._log_prior(before, raw))
+        measures = {"prior_kl_bits": self._prior, "annotation_kl_bits": self._annotations}
+        found: dict[str, Any] = dict.fromkeys(measures)
+        reasons: dict[str, str] = {}
+        if self._suite.prior is None or before is None:
+            return found, reasons
+        for name, measure in measures.items():
+            try:
+                if not any(s.annotation for s in opened):
+                    raise NotMeasured("no answer to an open prompt has an annotation")
+                found[name] = measure(opened, asked, before, generations)
+            except NotMeasured as why:
+                reasons[name] = str(why)
+        return found, reasons
 
-    def _log_prior(self, model: Path, prompts: Mapping[str, Any]) -> NDArray[np.float64]:
+    def _prior(
+        self, opened: Sequence[Sample], asked: Asked, before: Path, generations: Path
+    ) -> dict[str, float]:
+        key = self._suite.prior
+        assert key is not None
+        different = {orjson.dumps(s.prompt): s for s in reversed(opened)}
+        as_asked, raw = self._prompts(list(different.values()))
+        after = self._log_prior(model_of(generations), as_asked, key)
+        return {key: kl_bits(after, self._log_prior(before, raw, key))}
+
+    def _annotations(
+        self, opened: Sequence[Sample], asked: Asked, before: Path, generations: Path
+    ) -> dict[str, Any]:
+        model, manifest = model_of(generations), manifest_of(generations)
+        assert manifest is not None
+        if why := not_plain_samples(manifest.config):
+            raise NotMeasured(why)
+        groups = {"open": opened, **{name: [s for *_, s in of] for name, of in asked.items()}}
+        written = {name: [s for s in of if s.annotation] for name, of in groups.items()}
+        every = [s for of in written.values() for s in of]
+        pairs = [(s.prompt_id, s.annotation or ()) for s in every]
+        as_asked, raw = self._prompts(every)
+        own = log_scores(model, as_asked, pairs, self._engine)
+        other = log_scores(before, raw, pairs, self._engine)
+        ends = np.cumsum([len(of) for of in written.values()])[:-1]
+        sides = zip(np.split(own, ends), np.split(other, ends), strict=True)
+        return {
+            name: self._drift(*both, of)
+            for (name, of), both in zip(written.items(), sides, strict=True)
+        }
+
+    def _drift(self, own: Floats, other: Floats, of: Sequence[Sample]) -> dict[str, Any] | None:
+        if not of:
+            return None
+        ids = [s.prompt_id for s in of]
+        return asdict(mean_log_ratio(own, other, ids, np.random.default_rng(self._suite.seed)))
+
+    def _prompts(self, samples: Sequence[Sample]) -> tuple[dict[str, Any], dict[str, str]]:
+        """By their ids: as they are, and as the model before is asked. Raw text is both."""
+        as_asked = {s.prompt_id: s.prompt for s in samples}
+        raw = {name: _raw(prompt, self._suite.before_prompt) for name, prompt in as_asked.items()}
+        return as_asked, raw
+
+    def _log_prior(self, model: Path, prompts: Mapping[str, Any], key: str) -> Floats:
         known = model, orjson.dumps(prompts)
         if known not in self._known:
-            self._known[known] = log_prior(
-                model, prompts, self._key, self._values, engine=self._engine
-            )
+            values = self._values[key]
+            self._known[known] = log_prior(model, prompts, key, values, engine=self._engine)
         return self._known[known]
 
 

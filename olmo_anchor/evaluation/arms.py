@@ -4,9 +4,10 @@ Over answers to open prompts, which name nothing::
 
     samples               how many
     entropy_bits          of each label over valid answers: Chao-Wang-Jost with its interval, the
-                          plug-in (paper, eq. 4) beside it
+                          plug-in (paper, eq. 4) and the most that is possible beside it
     counts                of each label over valid answers
     valid                 share
+    taught                the values of the label `taught` that the SFT data have
     valid_where           the same by what the answer is about: the value of the label `taught` in
                           its annotation, else (no annotation, or one that has no such value) its
                           own; answers without either are `unplaced` in valid_where_n
@@ -40,26 +41,31 @@ from olmo_anchor.evaluation.samples import Sample
 from olmo_anchor.evaluation.suite import ArmSuite
 from olmo_anchor.evaluation.summary import estimated, examples, label_counts, share
 
-__all__ = ["measure_arm", "reason_kind"]
+__all__ = ["Asked", "asked_of", "measure_arm", "reason_kind"]
 
 Values = Mapping[str, Sequence[str]]
 Named = tuple[str, str, Sample]
 """A label, the value of it that the prompt names, and the answer."""
+Asked = Mapping[str, Sequence[Named]]
+"""Answers to prompts that name a value, by label; those of the label ``taught`` by side."""
 
 _SIDES = ("inside", "outside")
 
 
 def measure_arm(
-    samples: Sequence[Sample], suite: ArmSuite, values: Values, taught: frozenset[str] | None
+    opened: Sequence[Sample],
+    asked: Asked,
+    suite: ArmSuite,
+    values: Values,
+    taught: frozenset[str] | None,
 ) -> dict[str, Any]:
     """
+    :param opened: answers to open prompts.
     :param values: of each label, all that the judge knows; empty where they cannot be listed.
     :param taught: the values of ``suite.taught`` in the SFT data; None where they are not known.
     """
-    opened = [s for s in samples if s.kind == suite.open_kind]
     counts = {label: label_counts(opened, label, suite.open_kind) for label in suite.entropy_of}
     where = _where(opened, suite.taught, values, taught)
-    asked = _asked(samples, suite, taught)
     return {
         "samples": len(opened),
         "entropy_bits": {
@@ -70,6 +76,7 @@ def measure_arm(
         "valid": _valid(opened),
         "valid_where": {side: _valid(where[side]) for side in _SIDES},
         "valid_where_n": {side: len(where[side]) for side in (*_SIDES, "unplaced")},
+        "taught": None if taught is None else sorted(taught),
         "invalid_reasons": _reasons(opened),
         "style": share(s.verdict.styled for s in opened),
         "no_annotation": share(s.no_annotation for s in opened),
@@ -102,6 +109,7 @@ def _entropy(counts: Sequence[int], seed: int, labels: int) -> dict[str, Any]:
     n = sum(counts)
     return {
         **estimated(counts, chao_wang_jost_each, seed, maximum),
+        "max": maximum,
         "plug_in": plug_in(counts) if n else None,
         "n": n,
         "coverage": coverage(counts) if n else None,
@@ -160,10 +168,13 @@ def _by_key(
     return {key: share(held) for key, held in found.items()} or None
 
 
-def _asked(
+def asked_of(
     samples: Sequence[Sample], suite: ArmSuite, taught: frozenset[str] | None
 ) -> dict[str, list[Named]]:
-    """Answers to prompts that name a value, by label; of the label ``taught`` by side."""
+    """
+    :param taught: as :func:`measure_arm` has it.
+    :returns: see :data:`Asked`.
+    """
     found: dict[str, list[Named]] = {}
     for label in suite.requests:
         named = [
@@ -181,7 +192,7 @@ def _asked(
     return found
 
 
-def _in_annotation(asked: Mapping[str, Sequence[Named]]) -> dict[str, float | None] | None:
+def _in_annotation(asked: Asked) -> dict[str, float | None] | None:
     shares = {
         name: share((label, value) in s.annotation for label, value, s in found if s.annotation)
         for name, found in asked.items()

@@ -15,9 +15,8 @@ from typing import Any
 
 from olmo_anchor.errors import InputError
 from olmo_anchor.evaluation.arm_prior import Priors
-from olmo_anchor.evaluation.arms import measure_arm
+from olmo_anchor.evaluation.arms import asked_of, measure_arm
 from olmo_anchor.evaluation.compare import compare
-from olmo_anchor.evaluation.generations import NotMeasured
 from olmo_anchor.evaluation.judges.callables import load_callable
 from olmo_anchor.evaluation.open_text import score_prompts, summarise_text
 from olmo_anchor.evaluation.samples import Sample, judge_file
@@ -98,44 +97,35 @@ def measure_arms(
     :raises InputError: for a file that is none, or a judge that does not fit the suite.
     """
     judge = load_callable(suite.judge)
-    if unknown := [label for label in suite.labels() if label not in judge.values]:
-        raise InputError(f"{path}: the judge {judge.name} knows no {unknown[0]!r}")
-    priors = None
-    if suite.prior is not None:
-        priors = Priors(suite.prior, judge.values[suite.prior], engine)
+    if strange := [label for label in suite.labels() if label not in judge.values]:
+        raise InputError(f"{path}: the judge {judge.name} knows no {strange[0]!r}")
+    inside = {}
+    if suite.taught is not None:
+        inside = {name: read_taught(file, suite.taught) for name, file in taught.items()}
+    priors = Priors(suite, judge.values, engine)
     scores, arms = {}, {}
     reasons: dict[str, str] = {}
     with progress("judging files", len(models)) as advance:
         for name, file in models.items():
             samples = list(judge_file(name, file, judge, suite.labels()))
-            values, kl = None, None
-            if suite.taught is not None:
-                if name in taught:
-                    values = read_taught(taught[name], suite.taught)
-                else:
-                    reasons[f"{name}: inside and outside"] = (
-                        "which values the SFT data teach, --taught LABELS.jsonl says"
-                    )
-            if priors is not None and name in before:
-                try:
-                    kl = priors.of_arm(samples, suite, before[name], file)
-                except NotMeasured as why:
-                    reasons[f"{name}: prior_kl_bits"] = str(why)
+            opened = [one for one in samples if one.kind == suite.open_kind]
+            asked = asked_of(samples, suite, inside.get(name))
+            drift, unknown = priors.of_arm(opened, asked, before.get(name), file)
+            if suite.taught is not None and name not in inside:
+                unknown["inside and outside"] = "--taught says which values the SFT data have"
             arms[name] = {
-                **measure_arm(samples, suite, judge.values, values),
-                "taught": None if values is None else sorted(values),
-                "prior_kl_bits": None if kl is None else {suite.prior: kl},
+                **measure_arm(opened, asked, suite, judge.values, inside.get(name)),
+                **drift,
             }
             scores[name] = [one.record() for one in samples]
+            reasons |= {f"{name}: {what}": why for what, why in unknown.items()}
             advance()
-    known = {label: len(judge.values[label]) for label in suite.entropy_of}
     summary = {
         "suite": suite.name,
         "note": suite.note,
         "judge": judge.name,
         "arms": arms,
         "not_measured": reasons,
-        "max_entropy_bits": {label: math.log2(n) if n else None for label, n in known.items()},
     }
     return scores, summary
 

@@ -27,6 +27,7 @@ from olmo_anchor.tokenizer import AnchorTokenizer
 __all__ = [
     "ScoredDrift",
     "annotation_log_probabilities",
+    "log_scores",
     "mean_log_ratio",
     "not_plain_samples",
     "scored_drift",
@@ -153,13 +154,17 @@ def scored_drift(
         never closed are missing among them: the KL is that of the closed ones.
     :raises InputError: when a folder holds no model, or a prompt is too long for it.
     """
-    logs = [_scores(*side, annotations, engine) for side in (own, other)]
+    logs = [log_scores(*side, annotations, engine) for side in (own, other)]
     return mean_log_ratio(logs[0], logs[1], [prompt for prompt, _ in annotations], rng)
 
 
-def _scores(
+def log_scores(
     model: Path, prompts: Mapping[str, Any], annotations: Sequence[Annotated], engine: str
 ) -> Floats:
+    """:func:`annotation_log_probabilities` of a model folder.
+
+    :raises InputError: as :func:`scored_drift`.
+    """
     # The engine is gone when this returns: two models need not stand in memory at once.
     opened = open_engine(engine, model)
     return annotation_log_probabilities(opened, AnchorTokenizer.load(model), prompts, annotations)

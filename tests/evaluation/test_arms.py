@@ -188,7 +188,7 @@ def test_without_the_labels_of_the_data_nothing_is_inside_or_outside(place: Plac
 def test_an_arm_that_wrote_nothing_valid_has_nulls_and_counts(place: Place) -> None:
     arm = place.arm([said(0, "stone"), said(1, ""), said(2, "broken fig")])
     nothing = {"value": None, "low": None, "high": None, "plug_in": None, "n": 0, "coverage": None}
-    assert arm["entropy_bits"] == {"fruit": nothing, "name": nothing}
+    assert arm["entropy_bits"] == {"fruit": {**nothing, "max": 2}, "name": {**nothing, "max": 1}}
     assert (arm["samples"], arm["valid"], arm["style"]) == (3, 0, 0)
     assert arm["valid_where"] == {"inside": None, "outside": 0}
     assert arm["invalid_reasons"] == {"fruit: none": 1, "no response": 1, "not a sentence": 1}
@@ -254,11 +254,11 @@ class Moved(Place):
         self.before = save_topic_model(folder / "before", tokenizer, 0.5, again=0.5)
         self.after = save_topic_model(folder / "after", tokenizer, 0.25, again=0.2)
 
-    def answers(self, name: str, records: list[dict[str, Any]]) -> Path:
+    def answers(self, name: str, records: list[dict[str, Any]], **sampling: Any) -> Path:
         path = write(self.folder / f"{name}.jsonl", records)
         made_by = {"path": str(self.after), "sha256": model_hash(self.after)}
         outputs = [file_record(path, self.folder)]
-        manifest = Manifest("generations", [], {"model": made_by}, {}, outputs)
+        manifest = Manifest("generations", [], {"model": made_by, **sampling}, {}, outputs)
         manifest.write(self.folder, f"{name}.manifest.json")
         return path
 
@@ -287,9 +287,32 @@ def test_the_prior_of_several_arms_of_one_model(moved: Moved) -> None:
     assert priors["chat"] == {"q": pytest.approx(0, abs=1e-4)}
     assert priors["plain"] is priors["elsewhere"] is None
     reasons = summary["not_measured"]
-    assert "no answer has an annotation" in reasons["plain: prior_kl_bits"]
+    assert "no answer to an open prompt has an annotation" in reasons["plain: prior_kl_bits"]
     assert "no manifest beside it" in reasons["elsewhere: prior_kl_bits"]
     assert str(moved.before) in [one["path"] for one in summary["inputs"]]
+
+
+def test_whole_annotations_open_and_asked_for(moved: Moved) -> None:
+    records = [
+        said(0, "fig", ("q", "r"), prompt="The cat."),
+        said(1, "fig", prompt="The cat."),
+        said(2, "fig", ("q", "s"), prompt="A fig.", prompt_fields={"kind": "x", "fruit": "fig"}),
+    ]
+    models = {
+        "plain": moved.answers("plain", records),
+        "cold": moved.answers("cold", records, temperature=0.7),
+    }
+    summary = moved.run(models, before=(str(moved.before),))
+    found = summary["arms"]["plain"]["annotation_kl_bits"]
+    # q:r and its end: .25 * .8 after, .5 * .5 before; q:s: .75 * .8 after.
+    assert found["open"]["value"] == pytest.approx(math.log2(0.2 / 0.25), abs=1e-4)
+    assert found["fruit_outside"]["value"] == pytest.approx(math.log2(0.6 / 0.25), abs=1e-4)
+    assert found["open"]["n"] == found["fruit_outside"]["n"] == 1
+    assert found["fruit_inside"] is found["name"] is None
+    cold = summary["arms"]["cold"]
+    assert cold["annotation_kl_bits"] is None
+    assert "temperature 0.7" in summary["not_measured"]["cold: annotation_kl_bits"]
+    assert cold["prior_kl_bits"] == {"q": pytest.approx(KL_BITS, abs=1e-4)}
 
 
 # --- the command -----------------------------------------------------------------------------
@@ -304,7 +327,6 @@ def test_the_command_of_one_arm(moved: Moved) -> None:
     assert done.exit_code == 0, done.output
     summary = orjson.loads((out / "summary.json").read_bytes())
     assert summary["arms"]["sft"]["prior_kl_bits"]["q"] == pytest.approx(KL_BITS, abs=1e-4)
-    assert summary["max_entropy_bits"] == {"fruit": 2, "name": 1}
     assert (out / "manifest.json").is_file()
 
 
