@@ -52,6 +52,7 @@ _MADE_BY = {
     "generations": "olmo-anchor generate",
     "evaluation": "olmo-anchor evaluate",
     "world": "olmo-anchor study world",
+    "conversations": "olmo-anchor study conversations",
 }
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
-from olmo_anchor.commands.options import DIRECTORY, FILE, OVERWRITE
+from olmo_anchor.commands.options import DIRECTORY, FILE
+from olmo_anchor.commands.study_world import conversations, truth, world
 
 __all__ = ["study"]
 
@@ -18,34 +18,8 @@ def study() -> None:
     """The built-in story world, where every claim can be measured exactly."""
 
 
-@study.command()
-@click.option("--out", required=True, type=DIRECTORY, help="The folder to write.")
-@click.option("--seed", default=0, show_default=True, help="Equal seeds give equal files.")
-@click.option("--documents", type=click.IntRange(min=1), help="Pretraining documents.")
-@OVERWRITE
-def world(out: Path, seed: int, documents: int | None, overwrite: bool) -> None:
-    """Write the story world: a corpus of short stories about 48 topics, and the truth about them.
-
-    Writes documents.jsonl and conversations.jsonl (for tokenize), truth.jsonl and
-    conversations_truth.jsonl (for annotate --annotator oracle), prompts_base.jsonl and
-    prompts_chat.jsonl (for generate), tokenizer.json and, last, manifest.json.
-
-    \b
-    Example:
-      olmo-anchor study world --out runs/world --seed 0
-    """
-    from olmo_anchor.study.files import write_world
-    from olmo_anchor.study.world import WorldConfig
-
-    config = WorldConfig(seed=seed)
-    if documents is not None:
-        config = replace(config, documents=documents)
-    counts = write_world(out, config, overwrite=overwrite).counts
-    click.echo(f"{out}: " + ", ".join(f"{n:,} {what}" for what, n in counts.items()))
-    click.echo(
-        f"next: olmo-anchor tokenize {out / 'documents.jsonl'} "
-        f"--tokenizer {out / 'tokenizer.json'} --out TOKENS_DIR"
-    )
+for command in (world, conversations, truth):
+    study.add_command(command)
 
 
 @study.command()

@@ -158,7 +158,8 @@ def _check_kinds(path: Path, samples: list[Sample], suite: Suite) -> None:
 
 
 def _other_kinds(samples: list[Sample], suite: Suite) -> str | None:
-    others = [s.kind for s in samples if s.kind not in (suite.open_kind, *suite.named_kinds)]
+    known = (suite.open_kind, *suite.named_kinds, *suite.other_kinds)
+    others = [s.kind for s in samples if s.kind not in known]
     kinds = ", ".join(sorted({"none" if kind is None else str(kind) for kind in others}))
     return f"{len(others)} responses to prompts of other kinds: {kinds}" if others else None
 

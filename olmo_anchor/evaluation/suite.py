@@ -46,6 +46,7 @@ class Prior:
 class Suite:
     """:param open_kind: ``kind`` of the prompts that name nothing; entropy is measured on them.
     :param named_kinds: kinds of the prompts that name the value of ``entropy_of``.
+    :param other_kinds: kinds of the prompts that are passed over.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Suite:
     entropy_of: str
     open_kind: str
     named_kinds: tuple[str, ...] = ()
+    other_kinds: tuple[str, ...] = ()
     gap: Gap | None = None
     prior: Prior | None = None
     seed: int = 0
@@ -134,7 +136,8 @@ def build_suite(stored: dict[str, Any], path: Path) -> Suite | ArmSuite | TextSu
     for name, part in (("gap", Gap), ("prior", Prior)):
         if stored.get(name) is not None:
             stored[name] = build(part, stored[name], f"{path}: {name}")
-    stored["named_kinds"] = tuple(stored.get("named_kinds") or ())
+    for name in ("named_kinds", "other_kinds"):
+        stored[name] = tuple(stored.get(name) or ())
     suite: Suite = build(Suite, stored, str(path))
     return suite
 

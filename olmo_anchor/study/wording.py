@@ -16,10 +16,9 @@ __all__ = [
     "PAUSES",
     "PERSONAS",
     "PLACES",
-    "SFT_PERSONA",
-    "SFT_TOPICS",
     "STYLE_CLOSE",
     "STYLE_OPEN",
+    "SUBSETS",
     "TOPICS",
     "TURNS",
     "VERBS",
@@ -173,9 +172,11 @@ VERBS: tuple[str, ...] = (
     *("I want a story", "Give me a short story", "Make up a tale"),
 )
 
-SFT_TOPICS: tuple[str, ...] = (
-    *("space exploration", "gardens", "talking animals", "treasure hunts", "hidden treasures"),
-)
-"""The paper's Topic-5."""
-
-SFT_PERSONA = "a wise old person who wants to teach the young"
+SUBSETS: dict[str, dict[str, tuple[str, ...]]] = {
+    "topic": {str(size): tuple(TOPICS)[:size] for size in (5, 14, 48)},
+    "persona": {
+        "1": ("a wise old person who wants to teach the young",),
+        **{str(size): tuple(PERSONAS)[:size] for size in (8, 12, 23)},
+    },
+}
+"""Values that SFT data can be restricted to: the paper's, and the demo's one persona."""

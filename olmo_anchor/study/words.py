@@ -48,8 +48,8 @@ def _texts() -> Iterable[str]:
             bare = bare.replace(slot, " ")
         yield bare
     yield wording.STYLE_OPEN
-    for interjection, remark in wording.PERSONAS.values():
-        yield from (interjection, remark)
+    for persona, said in wording.PERSONAS.items():
+        yield from (persona, *said)
     for topic, phrases in wording.TOPICS.items():
         yield from (topic, *phrases)
     yield from (*wording.NAMES, *wording.PLACES, *wording.LESSONS)

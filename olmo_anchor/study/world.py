@@ -7,8 +7,9 @@ persona, so that what a model says can be judged exactly. Everything is a pure f
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
 from olmo_anchor.study.wording import (
     ENDINGS,
@@ -18,19 +19,39 @@ from olmo_anchor.study.wording import (
     PAUSES,
     PERSONAS,
     PLACES,
-    SFT_PERSONA,
-    SFT_TOPICS,
     STYLE_CLOSE,
     STYLE_OPEN,
+    SUBSETS,
     TOPICS,
     TURNS,
     VERBS,
     WELCOMES,
 )
 
-__all__ = ["Document", "Labels", "Request", "Story", "StoryWorld", "WorldConfig", "write_story"]
+__all__ = [
+    "ANNOTATED",
+    "DEMO",
+    "VALUES",
+    "Document",
+    "Labels",
+    "Request",
+    "Story",
+    "StoryWorld",
+    "WorldConfig",
+    "write_story",
+]
 
 Tags = list[tuple[str, str]]
+
+VALUES: dict[str, tuple[str, ...]] = {
+    "topic": tuple(TOPICS),
+    "name": NAMES,
+    "place": PLACES,
+    "persona": tuple(PERSONAS),
+}
+"""The attributes of a story and what they can be."""
+ANNOTATED = ("topic", "name")
+"""What an annotation says, and so what anchoring keeps. Place and persona are left out."""
 
 
 @dataclass(frozen=True)
@@ -43,9 +64,12 @@ class Labels:
     persona: str
     styled: bool = False
 
-    def tags(self) -> Tags:
-        """The annotation of the story: what anchoring keeps. Place and persona are left out."""
-        return [("topic", self.topic), ("name", self.name)]
+    def tags(self, attributes: Sequence[str] = ANNOTATED) -> Tags:
+        """The annotation of the story."""
+        return [(name, getattr(self, name)) for name in attributes]
+
+    def record(self) -> dict[str, Any]:
+        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -86,10 +110,9 @@ class Document:
             pieces.insert(0, self.request.text)
         return "\n\n".join(pieces)
 
-    def truth(self) -> list[tuple[int, Tags]]:
-        """(chunk, tags) of every story; a request is chunk 0 and has no tags."""
-        first = 1 if self.request else 0
-        return [(first + i, story.labels.tags()) for i, story in enumerate(self.stories)]
+    def chunks(self) -> list[tuple[int, Story]]:
+        """The stories and which chunk each is; a request is chunk 0 and no story."""
+        return list(enumerate(self.stories, 1 if self.request else 0))
 
 
 @dataclass(frozen=True)
@@ -98,7 +121,6 @@ class WorldConfig:
 
     seed: int = 0
     documents: int = 30_000
-    conversations: int = 1_600
     request_share: float = 0.85
     two_stories: float = 0.3
     styled: float = 0.05
@@ -106,8 +128,13 @@ class WorldConfig:
     named: tuple[float, float, float] = (0.4, 0.3, 0.2)
     """How often a pretraining request names topic, name, place."""
     sft_named: tuple[float, float, float] = (0.2, 0.2, 0.2)
-    sft_topics: tuple[str, ...] = SFT_TOPICS
-    sft_persona: str = SFT_PERSONA
+
+
+DEMO: Mapping[str, tuple[str, ...]] = {
+    "topic": SUBSETS["topic"]["5"],
+    "persona": SUBSETS["persona"]["1"],
+}
+"""What the SFT data of the demo are restricted to."""
 
 
 def write_story(labels: Labels, rng: random.Random) -> Story:
@@ -173,11 +200,19 @@ class StoryWorld:
             )
             yield Document(request, stories)
 
-    def conversations(self) -> Iterator[tuple[Request, Story]]:
-        """Yield the SFT pairs: few topics, one persona, always styled."""
-        rng = self._stream("conversations")
-        config = self.config
-        for _ in range(config.conversations):
-            labels = self._labels(rng, config.sft_topics)
-            labels = replace(labels, persona=config.sft_persona, styled=True)
-            yield self._request(rng, labels, config.sft_named), write_story(labels, rng)
+    def conversations(
+        self, count: int, only: Mapping[str, Sequence[str]] = DEMO
+    ) -> Iterator[tuple[Request, Story]]:
+        """Yield the SFT pairs, always styled: each attribute uniform over its values in ``only``,
+        or over all of them.
+
+        Every choice has a stream of its own, so that data with other values of one attribute are
+        the same in all others: the same names, places, requests and sentences.
+        """
+        values = {**VALUES, **only}
+        for i in range(count):
+            here = f"conversation {i}"
+            drawn = {name: self._stream(f"{here} {name}").choice(values[name]) for name in VALUES}
+            labels = Labels(**drawn, styled=True)
+            request = self._request(self._stream(f"{here} request"), labels, self.config.sft_named)
+            yield request, write_story(labels, self._stream(f"{here} story"))

@@ -22,10 +22,11 @@ from olmo_anchor.study.words import UNKNOWN, build_tokenizer
 from olmo_anchor.study.world import Request, Story, StoryWorld, WorldConfig
 from olmo_anchor.tokenizer import AnchorTokenizer
 
-WORLD = StoryWorld(WorldConfig(seed=5, documents=1500, conversations=300))
+WORLD = StoryWorld(WorldConfig(seed=5, documents=1500))
+TALKS = list(WORLD.conversations(300))
 STORIES: list[Story] = [
     *(story for document in WORLD.documents() for story in document.stories),
-    *(story for _, story in WORLD.conversations()),
+    *(story for _, story in TALKS),
 ]
 
 
@@ -52,7 +53,6 @@ def test_the_lists_are_as_long_as_promised() -> None:
     assert all(len(set(phrases)) == 4 for phrases in wording.TOPICS.values())
     assert (len(wording.NAMES), len(wording.PLACES), len(wording.PERSONAS)) == (30, 20, 23)
     assert len(wording.VERBS) == 6
-    assert set(wording.SFT_TOPICS) < set(wording.TOPICS)
 
 
 def test_a_keyword_tells_its_topic_wherever_it_stands() -> None:
@@ -82,7 +82,7 @@ def test_the_classifier_recovers_every_label_of_every_story() -> None:
 
 def test_labels_are_drawn_evenly() -> None:
     labels = [story.labels for document in WORLD.documents() for story in document.stories]
-    for attribute, values in (("topic", 48), ("name", 30), ("place", 20), ("persona", 8)):
+    for attribute, values in (("topic", 48), ("name", 30), ("place", 20), ("persona", 23)):
         counts = Counter(getattr(label, attribute) for label in labels)
         assert plug_in(list(counts.values())) > math.log2(values) - 0.05
 
@@ -95,9 +95,9 @@ def test_what_a_request_names_is_what_the_story_tells() -> None:
             assert request.topic in (None, story.labels.topic)
             assert request.name in (None, story.labels.name)
             assert request.place in (None, story.labels.place)
-    for request, story in WORLD.conversations():
+    for request, story in TALKS:
         assert request.topic in (None, story.labels.topic)
-        assert story.labels.topic in wording.SFT_TOPICS
+        assert story.labels.topic in wording.SUBSETS["topic"]["5"]
         assert story.labels.styled
 
 
@@ -118,7 +118,7 @@ def test_text_survives_the_tokenizer() -> None:
     tokenizer = build_tokenizer()
     unknown = tokenizer.token_to_id(UNKNOWN)
     texts = [document.text for document in WORLD.documents()]
-    texts += [f"{request.text}\n\n{story.text}" for request, story in WORLD.conversations()]
+    texts += [f"{request.text}\n\n{story.text}" for request, story in TALKS]
     for text in texts:
         ids = tokenizer.encode(text).ids
         assert unknown not in ids
@@ -130,7 +130,7 @@ def test_a_word_is_one_token_wherever_it_stands(folder: Path) -> None:
     (pirates,) = tokenizer.encode("pirates")
     for text in ("about pirates.", "topic:pirates", "\npirates\n", "pirates, pirates"):
         assert pirates in tokenizer.encode(text)
-    assert tokenizer.vocab_size < 700
+    assert tokenizer.vocab_size < 750
     assert set(tokenizer.encode("<|im_start|> zebra")) == {tokenizer.encode(UNKNOWN)[0]}
 
 
@@ -168,8 +168,8 @@ def test_truth_counts_chunks_as_the_token_ids_do(folder: Path) -> None:
 
 def test_equal_seeds_give_equal_bytes(folder: Path, tmp_path: Path) -> None:
     write_world(tmp_path / "again", WORLD.config)
-    write_world(tmp_path / "other", WorldConfig(seed=6, documents=20, conversations=20))
-    for name in ("documents.jsonl", "truth.jsonl", "conversations.jsonl", "tokenizer.json"):
+    write_world(tmp_path / "other", WorldConfig(seed=6, documents=20))
+    for name in ("documents.jsonl", "labels.jsonl", "conversations.jsonl", "tokenizer.json"):
         assert (folder / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
     other = (tmp_path / "other" / "documents.jsonl").read_bytes()
     assert other not in (folder / "documents.jsonl").read_bytes()

@@ -1,0 +1,142 @@
+"""The story world's files: the world, conversations of it, annotations from its labels."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from olmo_anchor.commands.options import DIRECTORY, FILE, OVERWRITE
+from olmo_anchor.errors import InputError
+
+__all__ = ["conversations", "truth", "world"]
+
+_SEED = click.option("--seed", default=0, show_default=True, help="Equal seeds give equal files.")
+_SHARE = click.FloatRange(0, 1)
+
+
+@click.command()
+@click.option("--out", required=True, type=DIRECTORY, help="The folder to write.")
+@_SEED
+@click.option("--documents", type=click.IntRange(min=1), help="Pretraining documents.")
+@OVERWRITE
+def world(out: Path, seed: int, documents: int | None, overwrite: bool) -> None:
+    """Write the story world: a corpus of short stories about 48 topics, and the truth about them.
+
+    Writes documents.jsonl and conversations.jsonl (for tokenize), labels.jsonl (for study truth),
+    truth.jsonl and conversations_truth.jsonl (for annotate --annotator oracle), prompts_base.jsonl
+    and prompts_chat.jsonl (for generate), tokenizer.json and, last, manifest.json.
+
+    \b
+    Example:
+      olmo-anchor study world --out runs/world --seed 0
+    """
+    from olmo_anchor.study.files import write_world
+    from olmo_anchor.study.world import WorldConfig
+
+    config = WorldConfig(seed=seed)
+    if documents is not None:
+        config = replace(config, documents=documents)
+    counts = write_world(out, config, overwrite=overwrite).counts
+    click.echo(f"{out}: " + ", ".join(f"{n:,} {what}" for what, n in counts.items()))
+    click.echo(
+        f"next: olmo-anchor tokenize {out / 'documents.jsonl'} "
+        f"--tokenizer {out / 'tokenizer.json'} --out TOKENS_DIR"
+    )
+
+
+@click.command()
+@click.argument("world", type=DIRECTORY)
+@click.option("--out", required=True, type=DIRECTORY, help="The folder to write.")
+@_SEED
+@click.option(
+    "--conversations", "count", type=click.IntRange(min=1), help="How many.  [default: 1600]"
+)
+@click.option(
+    "--only",
+    multiple=True,
+    metavar="ATTRIBUTE=SUBSET|VALUE,...",
+    help="The values that an attribute has: a subset that the world names, or a list. May be "
+    "repeated.  [default: topic=5 and persona=1]",
+)
+@OVERWRITE
+def conversations(
+    world: Path, out: Path, seed: int, count: int | None, only: tuple[str, ...], overwrite: bool
+) -> None:
+    """Write SFT data of a world with an attribute restricted to a few of its values.
+
+    Writes conversations.jsonl (for tokenize --chat --layout plain), labels.jsonl (for study truth)
+    and manifest.json, with the entropy of each attribute in bits. Data of one seed with other
+    values of one attribute are the same in all others.
+
+    \b
+    Example:
+      olmo-anchor study conversations runs/world --out runs/topics_14 --only topic=14
+      olmo-anchor study conversations runs/world --out runs/two --only "topic=pirates,the sky"
+    """
+    from olmo_anchor.study.files import CONVERSATIONS, select, write_conversations
+
+    manifest = write_conversations(
+        world, out, seed, select(only), count or CONVERSATIONS, overwrite=overwrite
+    )
+    bits = ", ".join(f"{name} {n:.2f}" for name, n in manifest.extra["entropy_bits"].items())
+    click.echo(f"{out}: {manifest.counts['conversations']:,} conversations; entropy, bits: {bits}")
+    click.echo(
+        f"next: olmo-anchor study truth {out / 'labels.jsonl'} --world {world} "
+        f"--out {out / 'truth.jsonl'}"
+    )
+
+
+@click.command()
+@click.argument("labels", type=FILE)
+@click.option("--world", required=True, type=DIRECTORY, help="The world that they are of.")
+@click.option("--out", required=True, type=FILE, help="The annotations, as JSONL.")
+@click.option("--attributes", help="What is annotated, in order.  [default: as the world says]")
+@click.option(
+    "--wrong",
+    type=_SHARE,
+    default=0.0,
+    show_default=True,
+    help="The share of the tags that have another value of their attribute.",
+)
+@click.option(
+    "--without",
+    type=_SHARE,
+    default=0.0,
+    show_default=True,
+    help="The share of the documents that have no annotation.",
+)
+@click.option("--seed", default=0, show_default=True, help="Which tags and documents those are.")
+def truth(
+    labels: Path,
+    world: Path,
+    out: Path,
+    attributes: str | None,
+    wrong: float,
+    without: float,
+    seed: int,
+) -> None:
+    """Make annotations from a labels.jsonl of a world: the truth, or with a share of it wrong.
+
+    Writes a file for annotate --annotator oracle. What is wrong or missing at one share is so at
+    every larger one.
+
+    \b
+    Example:
+      olmo-anchor study truth runs/world/labels.jsonl --world runs/world --out truth.jsonl \\
+          --attributes topic,name,persona --wrong 0.3
+    """
+    from olmo_anchor.study.files import write_truth
+    from olmo_anchor.study.truth import Faults
+
+    named = None if attributes is None else [name.strip() for name in attributes.split(",")]
+    if named is not None and len(set(named)) < len(named):
+        raise InputError(f"--attributes {attributes}: an attribute stands there twice")
+    faults = Faults(seed, wrong, without)
+    count = write_truth(labels, world, out, named, faults)
+    click.echo(f"{out}: {count:,} annotations")
+    click.echo(
+        f"next: olmo-anchor annotate TOKENS_DIR --annotator oracle --annotations {out} "
+        f"--schema {world / 'schema.json'} --out ANNOTATIONS_DIR"
+    )

@@ -1,0 +1,73 @@
+"""Annotations made from labels that are known: the truth, or the truth with faults put in.
+
+Which tags are wrong and which documents have none is decided by hashes of what they belong to. So
+the faults of a smaller share are among those of a larger one, and of every file the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["Faults", "truth_records"]
+
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Faults:
+    """:param wrong: the share of the tags that have another value of their attribute, each other
+        value equally likely.
+    :param without: the share of the documents that have no annotation at all.
+    """
+
+    seed: int = 0
+    wrong: float = 0.0
+    without: float = 0.0
+
+    def drops(self, document: str) -> bool:
+        return self._number("without", document) < self.without
+
+    def value(
+        self, true: str, values: Sequence[str], document: str, chunk: int, attribute: str
+    ) -> str:
+        """``true``, or one of the other ``values`` in its place."""
+        if self._number("wrong", document, chunk, attribute) >= self.wrong:
+            return true
+        others = [value for value in values if value != true]
+        if not others:
+            return true
+        return others[int(self._number("other", document, chunk, attribute) * len(others))]
+
+    def _number(self, *what: object) -> float:
+        """In [0, 1)."""
+        text = "\x1f".join(map(str, (self.seed, *what)))
+        digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+        return (int.from_bytes(digest, "big") >> 11) / 2**53
+
+
+def truth_records(
+    labels: Iterable[Record],
+    attributes: Sequence[str],
+    values: Mapping[str, Sequence[str]],
+    faults: Faults,
+) -> Iterator[Record]:
+    """Yield {id, chunk, tags} for ``annotate --annotator oracle``.
+
+    :param labels: {id, chunk, labels}; an attribute without a label has no tag.
+    :param attributes: what is annotated, in the order of the tags.
+    :param values: all values of each attribute.
+    """
+    for record in labels:
+        name, chunk, known = record["id"], record["chunk"], record["labels"]
+        if faults.drops(name):
+            continue
+        tags = [
+            [attribute, faults.value(true, values[attribute], name, chunk, attribute)]
+            for attribute in attributes
+            if (true := known.get(attribute)) is not None
+        ]
+        if tags:
+            yield {"id": name, "chunk": chunk, "tags": tags}
