@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -18,27 +17,30 @@ _SHARE = click.FloatRange(0, 1)
 
 @click.command()
 @click.option("--out", required=True, type=DIRECTORY, help="The folder to write.")
+@click.option(
+    "--world", "file", type=FILE, help="A world of your own, as YAML.  [default: the built-in one]"
+)
 @_SEED
 @click.option("--documents", type=click.IntRange(min=1), help="Pretraining documents.")
 @OVERWRITE
-def world(out: Path, seed: int, documents: int | None, overwrite: bool) -> None:
+def world(out: Path, file: Path | None, seed: int, documents: int | None, overwrite: bool) -> None:
     """Write the story world: a corpus of short stories about 48 topics, and the truth about them.
 
     Writes documents.jsonl and conversations.jsonl (for tokenize), labels.jsonl (for study truth),
     truth.jsonl and conversations_truth.jsonl (for annotate --annotator oracle), prompts_base.jsonl
-    and prompts_chat.jsonl (for generate), tokenizer.json and, last, manifest.json.
+    and prompts_chat.jsonl (for generate), tokenizer.json and, last, manifest.json. Another world,
+    with attributes, values and sentences of your own, is a YAML file (docs/world.md).
 
     \b
     Example:
       olmo-anchor study world --out runs/world --seed 0
+      olmo-anchor study world --world weather.yaml --out runs/weather
     """
     from olmo_anchor.study.files import write_world
-    from olmo_anchor.study.world import WorldConfig
+    from olmo_anchor.study.world_file import built_in, read_world
 
-    config = WorldConfig(seed=seed)
-    if documents is not None:
-        config = replace(config, documents=documents)
-    counts = write_world(out, config, overwrite=overwrite).counts
+    told = built_in() if file is None else read_world(file)
+    counts = write_world(out, told, seed, documents, source=file, overwrite=overwrite).counts
     click.echo(f"{out}: " + ", ".join(f"{n:,} {what}" for what, n in counts.items()))
     click.echo(
         f"next: olmo-anchor tokenize {out / 'documents.jsonl'} "
@@ -75,10 +77,10 @@ def conversations(
       olmo-anchor study conversations runs/world --out runs/topics_14 --only topic=14
       olmo-anchor study conversations runs/world --out runs/two --only "topic=pirates,the sky"
     """
-    from olmo_anchor.study.files import CONVERSATIONS, select, write_conversations
+    from olmo_anchor.study.files import CONVERSATIONS, write_conversations
 
     manifest = write_conversations(
-        world, out, seed, select(only), count or CONVERSATIONS, overwrite=overwrite
+        world, out, seed, only, count or CONVERSATIONS, overwrite=overwrite
     )
     bits = ", ".join(f"{name} {n:.2f}" for name, n in manifest.extra["entropy_bits"].items())
     click.echo(f"{out}: {manifest.counts['conversations']:,} conversations; entropy, bits: {bits}")
@@ -127,14 +129,20 @@ def truth(
       olmo-anchor study truth runs/world/labels.jsonl --world runs/world --out truth.jsonl \\
           --attributes topic,name,persona --wrong 0.3
     """
-    from olmo_anchor.study.files import write_truth
-    from olmo_anchor.study.truth import Faults
+    from olmo_anchor.study.files import world_of, write_lines
+    from olmo_anchor.study.truth import Faults, read_labels, truth_records
 
-    named = None if attributes is None else [name.strip() for name in attributes.split(",")]
-    if named is not None and len(set(named)) < len(named):
+    told = world_of(world)
+    named = told.annotated
+    if attributes is not None:
+        named = tuple(name.strip() for name in attributes.split(","))
+    if len(set(named)) < len(named):
         raise InputError(f"--attributes {attributes}: an attribute stands there twice")
+    if unknown := [name for name in named if name not in told.attributes]:
+        known = ", ".join(told.attributes)
+        raise InputError(f"{world}: has no attribute {unknown[0]!r}; it has {known}")
     faults = Faults(seed, wrong, without)
-    count = write_truth(labels, world, out, named, faults)
+    count = write_lines(out, truth_records(read_labels(labels), named, told.values, faults))
     click.echo(f"{out}: {count:,} annotations")
     click.echo(
         f"next: olmo-anchor annotate TOKENS_DIR --annotator oracle --annotations {out} "

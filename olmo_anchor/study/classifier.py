@@ -1,54 +1,21 @@
 """Recover the labels of a story from its text, or say why that is not possible.
 
-The world is small enough for this to be exact: a keyword belongs to one topic, a name is a name,
-and a well-formed story is made of known sentences in a known order. No model judges here.
+A world is small enough for this to be exact: a word of a phrase belongs to one value, and a
+well-formed story is made of known sentences in a known order. No model judges here.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from functools import cache
+from collections.abc import Iterable, Mapping, Sequence
 
-from olmo_anchor.study.wording import (
-    ENDINGS,
-    LESSONS,
-    MIDDLES,
-    NAMES,
-    PAUSES,
-    PERSONAS,
-    PLACES,
-    STYLE_CLOSE,
-    STYLE_OPEN,
-    TOPICS,
-    TURNS,
-    WELCOMES,
-)
+from olmo_anchor.evaluation.judges.base import Verdict
+from olmo_anchor.study.frames import words_of
+from olmo_anchor.study.world_file import WorldFile
 
-__all__ = ["ATTRIBUTES", "Judgement", "classify", "first_story"]
+__all__ = ["Classifier", "first_story"]
 
-ATTRIBUTES = ("topic", "name", "place", "persona", "styled")
-
-_KEYWORDS = {word: t for t, phrases in TOPICS.items() for p in phrases for word in p.split()}
-_WORD = re.compile(r"[A-Za-z-]+")
-
-
-@dataclass(frozen=True)
-class Judgement:
-    """The labels of one story; an attribute that cannot be told is None and ``reasons`` says why.
-
-    ``valid``: the story is well formed (two opening sentences, two middle ones, an end, the remarks
-    of a persona, style all or not at all) and tells of one topic.
-    """
-
-    topic: str | None
-    name: str | None
-    place: str | None
-    persona: str | None
-    styled: bool | None
-    valid: bool
-    reasons: dict[str, str] = field(default_factory=dict)
+_SENTENCE = re.compile(r".*?[.!?](?= |$)|.*", re.DOTALL)
 
 
 def first_story(text: str) -> str:
@@ -56,86 +23,81 @@ def first_story(text: str) -> str:
     return text.strip().split("\n\n", 1)[0].strip()
 
 
-def classify(text: str) -> Judgement:
-    """Judge the first story of ``text``; any string can be judged."""
-    story = first_story(text)
-    words = _WORD.findall(story)
-    reasons: dict[str, str] = {}
+class Classifier:
+    """Judges the first story of a text; any string can be judged.
 
-    def one(what: str, found: Iterable[str]) -> str | None:
-        seen = list(dict.fromkeys(found))
-        if len(seen) == 1:
-            return seen[0]
-        reasons[what] = f"several: {', '.join(seen)}" if seen else "none"
-        return None
+    Of its verdicts: an attribute that cannot be told is None. A story is valid that is well formed
+    (the sentences of the world in their order, style all or not at all) and tells of one thing.
 
-    topic = one("topic", (_KEYWORDS[word] for word in words if word in _KEYWORDS))
-    name = one("name", (word for word in words if word in NAMES))
-    place = one("place", (word for word in words if word in PLACES))
-    persona = one("persona", (p for p, said in PERSONAS.items() for s in said if s in story))
-    styled = _styled(story, reasons)
-    fault = _malformed(story)
-    if fault:
-        reasons["valid"] = fault
-    elif topic is None:
-        reasons["valid"] = f"topic: {reasons['topic']}"
-    return Judgement(topic, name, place, persona, styled, "valid" not in reasons, reasons)
+    :ivar values: all values of each attribute.
+    """
 
+    def __init__(self, world: WorldFile) -> None:
+        self.name = world.name
+        self.values: Mapping[str, Sequence[str]] = world.values
+        self._about = world.about
+        self._opening = world.opening
+        self._closing = re.compile(f"(?:{'|'.join(map(re.escape, world.closing))})$")
+        self._words: dict[str, dict[str, str]] = {}
+        self._phrases: dict[str, list[tuple[str, str]]] = {}
+        for name, numbers in world.slots().items():
+            shown = [
+                (phrase, value)
+                for value, phrases in world.attributes[name].values.items()
+                for phrase in phrases
+            ]
+            if None in numbers:
+                self._words[name] = {word: v for phrase, v in shown for word in words_of(phrase)}
+            else:
+                self._phrases[name] = shown
+        self._sentences = [
+            (what, re.compile(f"(?:{'|'.join(f.pattern(world.phrases) for f in frames)})(?= |$)"))
+            for what, frames in world.story.items()
+        ]
 
-def _styled(story: str, reasons: dict[str, str]) -> bool | None:
-    opens, closes = story.startswith(STYLE_OPEN), bool(_close().search(story))
-    if opens != closes:
-        reasons["styled"] = (
-            "an opening without its close" if opens else "a close without its opening"
-        )
-        return None
-    return opens
+    def __call__(self, response: str) -> Verdict:
+        story = first_story(response)
+        reasons: dict[str, str] = {}
 
+        def one(what: str, found: Iterable[str]) -> str | None:
+            seen = list(dict.fromkeys(found))
+            if len(seen) == 1:
+                return seen[0]
+            reasons[what] = f"several: {', '.join(seen)}" if seen else "none"
+            return None
 
-def _malformed(story: str) -> str | None:
-    """Why the story is not made of the world's sentences in their order; None if it is."""
-    styled = story.startswith(STYLE_OPEN)
-    if styled:
-        story = _close().sub("", story.removeprefix(STYLE_OPEN).strip()).strip()
-    sentences = re.split(r"(?<=[.!?]) ", story)
-    slots = _slots()
-    if len(sentences) != len(slots):
-        return f"{len(sentences)} sentences where {len(slots)} belong"
-    for sentence, (what, pattern) in zip(sentences, slots, strict=True):
-        if not pattern.fullmatch(sentence):
-            return f"not {what}: {sentence!r}"
-    return None
+        words = words_of(story)
+        labels = {name: one(name, self._found(name, story, words)) for name in self.values}
+        styled = self._styled(story, reasons)
+        if fault := self._malformed(story):
+            reasons["valid"] = fault
+        elif labels[self._about] is None:
+            reasons["valid"] = f"{self._about}: {reasons[self._about]}"
+        return Verdict(labels, "valid" not in reasons, styled, reasons)
 
+    def _found(self, name: str, story: str, words: Iterable[str]) -> Iterable[str]:
+        if owners := self._words.get(name):
+            return (owners[word] for word in words if word in owners)
+        return (value for phrase, value in self._phrases[name] if phrase in story)
 
-@cache
-def _close() -> re.Pattern[str]:
-    lessons = "|".join(map(re.escape, LESSONS))
-    return re.compile(re.escape(STYLE_CLOSE).replace(r"\{L\}", f"(?:{lessons})") + r"$")
+    def _styled(self, story: str, reasons: dict[str, str]) -> bool:
+        opens, closes = story.startswith(self._opening), bool(self._closing.search(story))
+        if opens != closes:
+            reasons["styled"] = (
+                "an opening without its close" if opens else "a close without its opening"
+            )
+        return opens and closes
 
-
-def _any_of(frames: Iterable[str]) -> re.Pattern[str]:
-    slots = {
-        "N": "|".join(NAMES),
-        "P": "|".join(PLACES),
-        "K": "|".join(re.escape(p) for phrases in TOPICS.values() for p in phrases),
-    }
-    patterns = []
-    for frame in frames:
-        pattern = re.escape(frame)
-        for slot, values in slots.items():
-            pattern = pattern.replace(rf"\{{{slot}\}}", f"(?:{values})")
-        patterns.append(pattern)
-    return re.compile("|".join(patterns))
-
-
-@cache
-def _slots() -> Sequence[tuple[str, re.Pattern[str]]]:
-    return (
-        ("an opening", _any_of(WELCOMES)),
-        ("an interjection", _any_of(said[0] for said in PERSONAS.values())),
-        ("a second opening", _any_of(TURNS)),
-        ("a middle", _any_of(MIDDLES)),
-        ("a second middle", _any_of(PAUSES)),
-        ("an end", _any_of(ENDINGS)),
-        ("a remark", _any_of(said[1] for said in PERSONAS.values())),
-    )
+    def _malformed(self, story: str) -> str | None:
+        """Why the story is not made of the world's sentences in their order; None if it is."""
+        if story.startswith(self._opening):
+            story = self._closing.sub("", story.removeprefix(self._opening)).strip()
+        at = 0
+        for what, pattern in self._sentences:
+            found = pattern.match(story, at)
+            if found is None:
+                rest = _SENTENCE.match(story, at)
+                assert rest is not None
+                return f"not {what}: {rest[0]!r}"
+            at = found.end() + 1
+        return f"more than a story: {story[at:]!r}" if story[at:] else None

@@ -9,7 +9,7 @@ prompts_base.jsonl          {id, prompt, kind, topic, name}: requests laid out a
 prompts_chat.jsonl          {id, messages, kind, topic, name}: the same for an SFT model
 schema.json                 the keys that an annotation may have
 tokenizer.json              whole words
-world.json                  every label and phrase
+world.json                  the world file
 manifest.json               last
 
 SFT data with other values are a folder of their own: conversations.jsonl, labels.jsonl and
@@ -20,13 +20,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from olmo_anchor.corpus.jsonl import read_lines
 from olmo_anchor.errors import InputError
 from olmo_anchor.manifest import (
     MANIFEST,
@@ -37,104 +36,63 @@ from olmo_anchor.manifest import (
     read_manifest,
     write_json,
 )
-from olmo_anchor.study import wording
-from olmo_anchor.study.truth import Faults, truth_records
+from olmo_anchor.study.prompts import prompts
+from olmo_anchor.study.truth import truth_records
 from olmo_anchor.study.words import build_tokenizer
-from olmo_anchor.study.world import (
-    ANNOTATED,
-    DEMO,
-    VALUES,
-    Labels,
-    Request,
-    StoryWorld,
-    WorldConfig,
-)
+from olmo_anchor.study.world import Labels, Request, StoryWorld
+from olmo_anchor.study.world_file import WorldFile, read_world
 
 __all__ = [
     "CONVERSATIONS",
-    "prompts",
-    "read_attributes",
     "select",
+    "world_of",
     "write_conversations",
-    "write_truth",
+    "write_lines",
     "write_world",
 ]
 
 CONVERSATIONS = 1_600
 """Of the demo's SFT data."""
 
-OPEN_SAMPLES = 600
-"""Open requests per model: what its entropy is measured on."""
-INSIDE_SAMPLES = 30
-"""Requests for each of the SFT topics."""
-OUTSIDE_SAMPLES = 6
-"""Requests for each other topic."""
-NAME_SAMPLES = 4
-"""Requests for each name."""
-
 Record = dict[str, Any]
 
 
-def prompts() -> Iterator[tuple[str, str, Request]]:
-    """Yield (id, kind, request); one record per sample, so that every model answers the same list.
-
-    Kinds: ``open`` names nothing; ``inside`` names a topic of the demo's SFT data, ``outside`` any
-    other; ``name`` names the hero.
-    """
-
-    def verb(i: int) -> str:
-        return wording.VERBS[i % len(wording.VERBS)]
-
-    for i in range(OPEN_SAMPLES):
-        yield f"open-{i:03}", "open", Request(verb(i))
-    for topic in wording.TOPICS:
-        inside = topic in DEMO["topic"]
-        kind, samples = ("inside", INSIDE_SAMPLES) if inside else ("outside", OUTSIDE_SAMPLES)
-        for i in range(samples):
-            yield f"{kind}-{topic.replace(' ', '_')}-{i:02}", kind, Request(verb(i), topic=topic)
-    for name in wording.NAMES:
-        for i in range(NAME_SAMPLES):
-            yield f"name-{name}-{i:02}", "name", Request(verb(i), name=name)
-
-
 @dataclass
-class _Corpus:
-    """Writes records, and remembers the labels of what is in them."""
+class _Labelled:
+    """Records of a world, and the labels of what was written of them so far."""
 
+    world: StoryWorld
     labels: list[tuple[str, int, Labels]] = field(default_factory=list)
 
-    def documents(self, world: StoryWorld) -> Iterator[Record]:
-        for i, document in enumerate(world.documents()):
+    def documents(self, count: int) -> Iterator[Record]:
+        for i, document in enumerate(self.world.documents(count)):
             name = f"doc-{i:06}"
             self.labels += ((name, chunk, story.labels) for chunk, story in document.chunks())
             yield {"id": name, "text": document.text}
 
     def conversations(
-        self, world: StoryWorld, count: int, only: Mapping[str, Sequence[str]]
+        self, count: int, only: Mapping[str, Sequence[str]] | None = None
     ) -> Iterator[Record]:
-        for i, (request, story) in enumerate(world.conversations(count, only)):
+        for i, (request, story) in enumerate(self.world.conversations(count, only)):
             name = f"sft-{i:05}"
             self.labels.append((name, 0, story.labels))
-            yield {"id": name, "messages": [_user(request), _turn("assistant", story.text)]}
+            answer = {"role": "assistant", "content": story.text}
+            yield {"id": name, "messages": [_user(request), answer]}
 
     def records(self) -> Iterator[Record]:
         for name, chunk, labels in self.labels:
             yield {"id": name, "chunk": chunk, "labels": labels.record()}
 
     def truth(self) -> Iterator[Record]:
-        for name, chunk, labels in self.labels:
-            yield {"id": name, "chunk": chunk, "tags": labels.tags()}
-
-
-def _turn(role: str, content: str) -> dict[str, str]:
-    return {"role": role, "content": content}
+        return truth_records(self.records(), self.world.file.annotated, self.world.file.values)
 
 
 def _user(request: Request) -> dict[str, str]:
-    return _turn("user", request.text)
+    return {"role": "user", "content": request.text}
 
 
-def _write_lines(path: Path, records: Iterable[Record]) -> int:
+def write_lines(path: Path, records: Iterable[Record]) -> int:
+    """JSON Lines, atomically; returns how many."""
     count = 0
     with atomic_write(path) as file:
         for record in records:
@@ -143,27 +101,105 @@ def _write_lines(path: Path, records: Iterable[Record]) -> int:
     return count
 
 
-def select(choices: Iterable[str]) -> dict[str, tuple[str, ...]]:
+def _outputs(out: Path) -> list[Record]:
+    files = sorted(out.glob("*.json*"))
+    return [file_record(path, out) for path in files if path.name != MANIFEST]
+
+
+def write_world(
+    out: Path,
+    world: WorldFile,
+    seed: int,
+    documents: int | None = None,
+    *,
+    source: Path | None = None,
+    overwrite: bool = False,
+) -> Manifest:
+    """Write a world to the folder ``out``; equal arguments give equal bytes.
+
+    :param documents: how many, in the place of the world's own number.
+    :param source: the file that ``world`` was read from.
+    :raises InputError: when ``out`` exists and holds something, without ``overwrite``.
+    """
+    prepare_output(out, overwrite=overwrite)
+    pretraining, sft = _Labelled(StoryWorld(world, seed)), _Labelled(StoryWorld(world, seed))
+    wanted = documents or world.corpus.documents
+    counts = {"documents": write_lines(out / "documents.jsonl", pretraining.documents(wanted))}
+    counts["stories"] = write_lines(out / "labels.jsonl", pretraining.records())
+    write_lines(out / "truth.jsonl", pretraining.truth())
+    counts["conversations"] = write_lines(
+        out / "conversations.jsonl", sft.conversations(CONVERSATIONS)
+    )
+    write_lines(out / "conversations_truth.jsonl", sft.truth())
+    counts["prompts"] = _write_prompts(out, world)
+    # Annotated attributes first; the others may be annotated too (study truth --attributes).
+    keys = [*world.annotated, *(name for name in world.attributes if name not in world.annotated)]
+    write_json(out / "schema.json", {"name": world.name, "keys": keys})
+    build_tokenizer(world).save(str(out / "tokenizer.json"))
+    write_json(out / "world.json", world.stored)
+    manifest = Manifest(
+        kind="world",
+        inputs=[] if source is None else [file_record(source)],
+        config={"world": world.name, "seed": seed, "documents": wanted},
+        counts=counts,
+        outputs=_outputs(out),
+        seed=seed,
+    )
+    manifest.write(out)
+    return manifest
+
+
+def _write_prompts(out: Path, world: WorldFile) -> int:
+    asked = list(prompts(world))
+    named = dict.fromkeys(name for _, _, request in asked for name in request.named)
+    about = [{"kind": kind, **{name: r.named.get(name) for name in named}} for _, kind, r in asked]
+    write_lines(
+        out / "prompts_base.jsonl",
+        (
+            {"id": name, "prompt": f"{request.text}\n\n", **rest}
+            for (name, _, request), rest in zip(asked, about, strict=True)
+        ),
+    )
+    return write_lines(
+        out / "prompts_chat.jsonl",
+        (
+            {"id": name, "messages": [_user(request)], **rest}
+            for (name, _, request), rest in zip(asked, about, strict=True)
+        ),
+    )
+
+
+def world_of(folder: Path) -> WorldFile:
+    """The world in a folder that :func:`write_world` wrote.
+
+    :raises InputError: when it is no such folder.
+    """
+    read_manifest(folder, "world")
+    return read_world(folder / "world.json")
+
+
+def select(world: WorldFile, choices: Iterable[str]) -> dict[str, tuple[str, ...]]:
     """Read ``attribute=SUBSET`` or ``attribute=VALUE,VALUE``.
 
     :raises InputError: for an attribute, subset or value that is not there.
     """
     found: dict[str, tuple[str, ...]] = {}
     for choice in choices:
-        attribute, equals, wanted = choice.partition("=")
-        if not equals or attribute not in VALUES:
+        name, equals, wanted = choice.partition("=")
+        if not equals or name not in world.attributes:
             raise InputError(
                 f"--only {choice}: write ATTRIBUTE=SUBSET or ATTRIBUTE=VALUE,VALUE; the attributes "
-                f"are {', '.join(VALUES)}"
+                f"are {', '.join(world.attributes)}"
             )
-        subsets = wording.SUBSETS.get(attribute, {})
-        values = subsets.get(wanted) or tuple(value.strip() for value in wanted.split(","))
-        if unknown := [value for value in values if value not in VALUES[attribute]]:
-            named = f"; its subsets are {', '.join(subsets)}" if subsets else ""
-            raise InputError(f"--only {choice}: no {attribute} is {unknown[0]!r}{named}")
+        attribute = world.attributes[name]
+        listed = tuple(value.strip() for value in wanted.split(","))
+        values = attribute.subsets.get(wanted) or listed
+        if unknown := [value for value in values if value not in attribute.values]:
+            named = f"; its subsets are {', '.join(attribute.subsets)}" if attribute.subsets else ""
+            raise InputError(f"--only {choice}: no {name} is {unknown[0]!r}{named}")
         if len(set(values)) < len(values):
             raise InputError(f"--only {choice}: a value stands there twice")
-        found[attribute] = values
+        found[name] = values
     return found
 
 
@@ -171,135 +207,33 @@ def write_conversations(
     world: Path,
     out: Path,
     seed: int,
-    only: Mapping[str, Sequence[str]],
+    only: Iterable[str] = (),
     count: int = CONVERSATIONS,
     *,
     overwrite: bool = False,
 ) -> Manifest:
     """Write SFT data of the world in the folder ``world`` to the folder ``out``.
 
-    :param only: values of some attributes, in the place of the demo's.
+    :param only: what :func:`select` reads, in the place of the demo's.
     :raises InputError: when ``world`` is none, or ``out`` holds something, without ``overwrite``.
     """
-    made_from = read_manifest(world, "world")
+    file = world_of(world)
+    chosen = {**file.sft, **select(file, only)}
     prepare_output(out, overwrite=overwrite)
-    chosen = {**DEMO, **only}
-    corpus = _Corpus()
-    drawn = StoryWorld(WorldConfig(seed=seed))
+    sft = _Labelled(StoryWorld(file, seed))
     counts = {
-        "conversations": _write_lines(
-            out / "conversations.jsonl", corpus.conversations(drawn, count, chosen)
-        )
+        "conversations": write_lines(out / "conversations.jsonl", sft.conversations(count, chosen))
     }
-    _write_lines(out / "labels.jsonl", corpus.records())
-    values = {name: list(chosen.get(name, every)) for name, every in VALUES.items()}
+    write_lines(out / "labels.jsonl", sft.records())
+    values = {name: list(chosen.get(name, every)) for name, every in file.values.items()}
     manifest = Manifest(
         kind="conversations",
-        inputs=[file_record(world / "manifest.json")],
-        config={"world": made_from.config, "conversations": count, "values": values},
+        inputs=[file_record(world / MANIFEST)],
+        config={"world": file.name, "conversations": count, "values": values},
         counts=counts,
         outputs=_outputs(out),
         seed=seed,
         extra={"entropy_bits": {name: math.log2(len(some)) for name, some in values.items()}},
-    )
-    manifest.write(out)
-    return manifest
-
-
-def read_attributes(world: Path) -> tuple[dict[str, list[str]], list[str]]:
-    """The values of each attribute of the world in a folder, and which are annotated.
-
-    :raises InputError: when it is no such folder.
-    """
-    read_manifest(world, "world")
-    try:
-        stored = orjson.loads((world / "world.json").read_bytes())
-        values = {name: list(one["values"]) for name, one in stored["attributes"].items()}
-        return values, list(stored["annotated"])
-    except (OSError, orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{world / 'world.json'}: not a story world: {error}") from None
-
-
-def write_truth(
-    labels: Path, world: Path, out: Path, attributes: Sequence[str] | None, faults: Faults
-) -> int:
-    """Write annotations of the stories in a labels.jsonl; returns how many.
-
-    :param attributes: what they say; None for what the world annotates.
-    :raises InputError: for a file that is none, or an attribute that the world has not.
-    """
-    values, annotated = read_attributes(world)
-    wanted = annotated if attributes is None else list(attributes)
-    if unknown := [name for name in wanted if name not in values]:
-        known = ", ".join(values)
-        raise InputError(f"{world}: has no attribute {unknown[0]!r}; it has {known}")
-    return _write_lines(out, truth_records(_labels(labels), wanted, values, faults))
-
-
-def _labels(path: Path) -> Iterator[Record]:
-    for line, raw in read_lines(path):
-        try:
-            record = orjson.loads(raw)
-            whole = isinstance(record["id"], str) and isinstance(record["chunk"], int)
-            whole = whole and isinstance(record["labels"], dict)
-        except (orjson.JSONDecodeError, KeyError, TypeError):
-            whole = False
-        if not whole:
-            raise InputError(f"{path}: line {line}: not a record of id, chunk and labels")
-        yield record
-
-
-def _outputs(out: Path) -> list[Record]:
-    files = sorted(out.glob("*.json*"))
-    return [file_record(path, out) for path in files if path.name != MANIFEST]
-
-
-def write_world(out: Path, config: WorldConfig, *, overwrite: bool = False) -> Manifest:
-    """Write the world to the folder ``out``; equal configs give equal bytes.
-
-    :raises InputError: when ``out`` exists and holds something, without ``overwrite``.
-    """
-    prepare_output(out, overwrite=overwrite)
-    world = StoryWorld(config)
-    corpus, sft = _Corpus(), _Corpus()
-    counts = {"documents": _write_lines(out / "documents.jsonl", corpus.documents(world))}
-    counts["stories"] = _write_lines(out / "labels.jsonl", corpus.records())
-    _write_lines(out / "truth.jsonl", corpus.truth())
-    counts["conversations"] = _write_lines(
-        out / "conversations.jsonl", sft.conversations(world, CONVERSATIONS, DEMO)
-    )
-    _write_lines(out / "conversations_truth.jsonl", sft.truth())
-    asked = [
-        ({"id": name}, r, {"kind": kind, "topic": r.topic, "name": r.name})
-        for name, kind, r in prompts()
-    ]
-    counts["prompts"] = _write_lines(
-        out / "prompts_base.jsonl",
-        ({**name, "prompt": f"{r.text}\n\n", **about} for name, r, about in asked),
-    )
-    _write_lines(
-        out / "prompts_chat.jsonl",
-        ({**name, "messages": [_user(r)], **about} for name, r, about in asked),
-    )
-    write_json(out / "schema.json", {"name": "story_world", "keys": list(VALUES)})
-    build_tokenizer().save(str(out / "tokenizer.json"))
-    write_json(
-        out / "world.json",
-        {
-            "attributes": {name: {"values": values} for name, values in VALUES.items()},
-            "annotated": ANNOTATED,
-            "phrases": {"topic": wording.TOPICS, "persona": wording.PERSONAS},
-            "requests": wording.VERBS,
-            "sft": DEMO,
-        },
-    )
-    manifest = Manifest(
-        kind="world",
-        inputs=[],
-        config=asdict(config),
-        counts=counts,
-        outputs=_outputs(out),
-        seed=config.seed,
     )
     manifest.write(out)
     return manifest

@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from pathlib import Path
 
-from olmo_anchor.evaluation.judges.base import Verdict
-from olmo_anchor.study.classifier import classify
-from olmo_anchor.study.wording import NAMES, PERSONAS, PLACES, TOPICS
+from olmo_anchor.study.classifier import Classifier
+from olmo_anchor.study.world_file import built_in, read_world
 
-__all__ = ["story_world"]
+__all__ = ["of_world", "story_world"]
 
-
-class StoryWorldJudge:
-    name = "story_world"
-    values: Mapping[str, Sequence[str]] = {
-        "topic": tuple(TOPICS),
-        "name": NAMES,
-        "place": PLACES,
-        "persona": tuple(PERSONAS),
-    }
-
-    def __call__(self, response: str) -> Verdict:
-        found = classify(response)
-        labels = {what: getattr(found, what) for what in self.values}
-        return Verdict(labels, found.valid, found.styled is True, found.reasons)
+story_world = Classifier(built_in())
 
 
-story_world = StoryWorldJudge()
+def of_world(path: str) -> Classifier:
+    """The judge of another world.
+
+    :param path: its YAML file, or the ``world.json`` that ``study world`` wrote.
+    :raises InputError: when it is neither.
+    """
+    return Classifier(read_world(Path(path)))

@@ -9,9 +9,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-__all__ = ["Faults", "truth_records"]
+import orjson
+
+from olmo_anchor.corpus.jsonl import read_lines
+from olmo_anchor.errors import InputError
+
+__all__ = ["Faults", "read_labels", "truth_records"]
 
 Record = dict[str, Any]
 
@@ -52,7 +58,7 @@ def truth_records(
     labels: Iterable[Record],
     attributes: Sequence[str],
     values: Mapping[str, Sequence[str]],
-    faults: Faults,
+    faults: Faults | None = None,
 ) -> Iterator[Record]:
     """Yield {id, chunk, tags} for ``annotate --annotator oracle``.
 
@@ -60,6 +66,7 @@ def truth_records(
     :param attributes: what is annotated, in the order of the tags.
     :param values: all values of each attribute.
     """
+    faults = faults or Faults()
     for record in labels:
         name, chunk, known = record["id"], record["chunk"], record["labels"]
         if faults.drops(name):
@@ -71,3 +78,20 @@ def truth_records(
         ]
         if tags:
             yield {"id": name, "chunk": chunk, "tags": tags}
+
+
+def read_labels(path: Path) -> Iterator[Record]:
+    """The records of a ``labels.jsonl``.
+
+    :raises InputError: for a line that is none.
+    """
+    for line, raw in read_lines(path):
+        try:
+            record = orjson.loads(raw)
+            whole = isinstance(record["id"], str) and isinstance(record["chunk"], int)
+            whole = whole and isinstance(record["labels"], dict)
+        except (orjson.JSONDecodeError, KeyError, TypeError):
+            whole = False
+        if not whole:
+            raise InputError(f"{path}: line {line}: not a record of id, chunk and labels")
+        yield record

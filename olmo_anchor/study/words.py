@@ -12,15 +12,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from olmo_anchor.study import wording
-from olmo_anchor.study.world import Request
+from olmo_anchor.study.world_check import PUNCTUATION
+from olmo_anchor.study.world_file import WorldFile
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 __all__ = ["CONTROL", "UNKNOWN", "build_tokenizer", "vocabulary"]
 
-PUNCTUATION = (".", ",", "!", "?", ":")
 UNKNOWN = "<unk>"
 DELIMITERS = ("<|extra_id_1|>", "<|extra_id_2|>")
 CONTROL = ("<|endoftext|>", "<|pad|>", "<|im_start|>", "<|im_end|>", *DELIMITERS)
@@ -29,7 +28,6 @@ CONTROL = ("<|endoftext|>", "<|pad|>", "<|im_start|>", "<|im_end|>", *DELIMITERS
 others are, as transformers makes them on saving."""
 
 _ROLES = "system user assistant"
-_KEYS = "topic name place persona"
 
 
 def _split(text: str) -> list[str]:
@@ -38,32 +36,26 @@ def _split(text: str) -> list[str]:
     return text.split()
 
 
-def _texts() -> Iterable[str]:
+def _texts(world: WorldFile) -> Iterable[str]:
     """Every piece of text that the world can write, with its slots empty."""
-    middles = (*wording.MIDDLES, *wording.PAUSES)
-    frames = (*wording.WELCOMES, *wording.TURNS, *middles, *wording.ENDINGS)
-    for frame in (*frames, wording.STYLE_CLOSE):
-        bare = frame
-        for slot in ("{N}", "{P}", "{K}", "{L}"):
-            bare = bare.replace(slot, " ")
-        yield bare
-    yield wording.STYLE_OPEN
-    for persona, said in wording.PERSONAS.items():
-        yield from (persona, *said)
-    for topic, phrases in wording.TOPICS.items():
-        yield from (topic, *phrases)
-    yield from (*wording.NAMES, *wording.PLACES, *wording.LESSONS)
-    yield from (Request(verb, "", "", "").text for verb in wording.VERBS)
-    yield from ("about", "with", "at the", _ROLES, _KEYS)
+    for frames in (*world.story.values(), [how.frame for how in world.naming.values()]):
+        for frame in frames:
+            yield from frame.literals
+    yield from (world.opening, *world.closing, *world.openings)
+    for name, attribute in world.attributes.items():
+        yield name
+        for value, phrases in attribute.values.items():
+            yield from (value, *phrases)
+    yield _ROLES
 
 
-def vocabulary() -> list[str]:
+def vocabulary(world: WorldFile) -> list[str]:
     """The words in a fixed order: unknown, newline, punctuation, then the words sorted."""
-    words = {word for text in _texts() for word in _split(text)} - set(PUNCTUATION)
+    words = {word for text in _texts(world) for word in _split(text)} - set(PUNCTUATION)
     return [UNKNOWN, "\n", *PUNCTUATION, *sorted(words)]
 
 
-def build_tokenizer() -> Tokenizer:
+def build_tokenizer(world: WorldFile) -> Tokenizer:
     """Build the tokenizer: a plain ``tokenizers`` object that transformers and vLLM can load.
 
     ``WordPiece`` decoding stands for "put a space before each token"; the replacements after it
@@ -71,7 +63,7 @@ def build_tokenizer() -> Tokenizer:
     """
     from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
 
-    vocab = {word: i for i, word in enumerate(vocabulary())}
+    vocab = {word: i for i, word in enumerate(vocabulary(world))}
     tokenizer = Tokenizer(models.WordLevel(vocab, unk_token=UNKNOWN))
     marks = "".join(PUNCTUATION)
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(

@@ -1,75 +1,36 @@
 """The story world: stories, requests and documents drawn from known labels.
 
-In the manner of SimpleStories (arXiv 2504.09184): every story has a latent topic, name, place and
-persona, so that what a model says can be judged exactly. Everything is a pure function of the seed.
+What can be said is the world file's (:mod:`olmo_anchor.study.world_file`); here it is drawn. In the
+manner of SimpleStories (arXiv 2504.09184) every story has latent labels, so that what a model says
+can be judged exactly. Everything is a pure function of the file and the seed.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from olmo_anchor.study.wording import (
-    ENDINGS,
-    LESSONS,
-    MIDDLES,
-    NAMES,
-    PAUSES,
-    PERSONAS,
-    PLACES,
-    STYLE_CLOSE,
-    STYLE_OPEN,
-    SUBSETS,
-    TOPICS,
-    TURNS,
-    VERBS,
-    WELCOMES,
-)
+from olmo_anchor.study.frames import Slot
+from olmo_anchor.study.world_file import WorldFile
 
-__all__ = [
-    "ANNOTATED",
-    "DEMO",
-    "VALUES",
-    "Document",
-    "Labels",
-    "Request",
-    "Story",
-    "StoryWorld",
-    "WorldConfig",
-    "write_story",
-]
-
-Tags = list[tuple[str, str]]
-
-VALUES: dict[str, tuple[str, ...]] = {
-    "topic": tuple(TOPICS),
-    "name": NAMES,
-    "place": PLACES,
-    "persona": tuple(PERSONAS),
-}
-"""The attributes of a story and what they can be."""
-ANNOTATED = ("topic", "name")
-"""What an annotation says, and so what anchoring keeps. Place and persona are left out."""
+__all__ = ["Document", "Labels", "Request", "Story", "StoryWorld", "request", "write_story"]
 
 
 @dataclass(frozen=True)
 class Labels:
-    """What a story is about and how it is told."""
+    """What a story is about and how it is told.
 
-    topic: str
-    name: str
-    place: str
-    persona: str
+    :param values: by attribute.
+    """
+
+    values: Mapping[str, str]
     styled: bool = False
 
-    def tags(self, attributes: Sequence[str] = ANNOTATED) -> Tags:
-        """The annotation of the story."""
-        return [(name, getattr(self, name)) for name in attributes]
-
     def record(self) -> dict[str, Any]:
-        return asdict(self)
+        return {**self.values, "styled": self.styled}
 
 
 @dataclass(frozen=True)
@@ -80,19 +41,10 @@ class Story:
 
 @dataclass(frozen=True)
 class Request:
-    """A request and what it names; None where it leaves the choice open."""
+    """:param named: the values that it names, by attribute; it leaves open what is not there."""
 
-    verb: str
-    topic: str | None = None
-    name: str | None = None
-    place: str | None = None
-
-    @property
-    def text(self) -> str:
-        about = f" about {self.topic}" if self.topic else ""
-        hero = f" with {self.name}" if self.name else ""
-        where = f" at the {self.place}" if self.place else ""
-        return f"{self.verb}{about}{hero}{where}."
+    text: str
+    named: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -115,42 +67,38 @@ class Document:
         return list(enumerate(self.stories, 1 if self.request else 0))
 
 
-@dataclass(frozen=True)
-class WorldConfig:
-    """How often things happen; the defaults are the demo's."""
-
-    seed: int = 0
-    documents: int = 30_000
-    request_share: float = 0.85
-    two_stories: float = 0.3
-    styled: float = 0.05
-    """Share of the pretraining stories that are told in the style of the later SFT."""
-    named: tuple[float, float, float] = (0.4, 0.3, 0.2)
-    """How often a pretraining request names topic, name, place."""
-    sft_named: tuple[float, float, float] = (0.2, 0.2, 0.2)
+def request(world: WorldFile, opening: str, named: Mapping[str, str]) -> Request:
+    """Ask for a story; what is named stands in the order of the world's requests."""
+    said = {name: how.frame for name, how in world.naming.items() if name in named}
+    parts = [frame.fill(lambda slot: named[slot.attribute]) for frame in said.values()]
+    return Request(" ".join([opening, *parts]) + ".", {name: named[name] for name in said})
 
 
-DEMO: Mapping[str, tuple[str, ...]] = {
-    "topic": SUBSETS["topic"]["5"],
-    "persona": SUBSETS["persona"]["1"],
-}
-"""What the SFT data of the demo are restricted to."""
+def write_story(world: WorldFile, labels: Labels, rng: random.Random) -> Story:
+    """Tell a story: one of the frames of each sentence, with phrases of its labels."""
+    phrases = {name: world.attributes[name].values[value] for name, value in labels.values.items()}
+    left = {
+        name: iter(rng.sample(phrases[name], count))
+        for name, count in world.drawn().items()
+        if count and len(phrases[name]) > 1
+    }
 
+    def tell(new: Mapping[str, str], slot: Slot) -> str:
+        if slot.number is not None:
+            return phrases[slot.attribute][slot.number - 1]
+        return new.get(slot.attribute) or phrases[slot.attribute][0]
 
-def write_story(labels: Labels, rng: random.Random) -> Story:
-    """Tell a story of about 60 words: two opening sentences, two middle ones, an end."""
-    opening, middle, end = rng.sample(TOPICS[labels.topic], 3)
-    welcome, turn, *rest = map(rng.choice, (WELCOMES, TURNS, MIDDLES, PAUSES, ENDINGS))
-    lines = [
-        frame.format(N=labels.name, P=labels.place, K=phrase)
-        for frame, phrase in zip(
-            (welcome, turn, *rest), ("", opening, middle, "", end), strict=True
-        )
-    ]
-    interjection, remark = PERSONAS[labels.persona]
-    first = f"{STYLE_OPEN} {lines[0]}" if labels.styled else lines[0]
-    last = [STYLE_CLOSE.format(L=rng.choice(LESSONS))] if labels.styled else []
-    return Story(labels, " ".join([first, interjection, *lines[1:], remark, *last]))
+    lines = []
+    for frames in world.story.values():
+        # A sentence takes another phrase whether or not this frame shows it.
+        free = {s.attribute for f in frames for s in f.slots if s.number is None}
+        new = {name: next(some) for name, some in left.items() if name in free}
+        frame = frames[0] if len(frames) == 1 else rng.choice(frames)
+        lines.append(frame.fill(partial(tell, new)))
+    if labels.styled:
+        lines[0] = f"{world.opening} {lines[0]}"
+        lines.append(rng.choice(world.closing))
+    return Story(labels, " ".join(lines))
 
 
 @dataclass(frozen=True)
@@ -158,61 +106,59 @@ class StoryWorld:
     """Draws documents and conversations. Each kind has a stream of its own, so that asking for more
     of one changes nothing in the other, nor in what came before."""
 
-    config: WorldConfig = field(default_factory=WorldConfig)
+    file: WorldFile
+    seed: int = 0
 
     def _stream(self, what: str) -> random.Random:
-        return random.Random(f"olmo_anchor story world {self.config.seed} {what}")
+        return random.Random(f"olmo_anchor story world {self.seed} {what}")
 
-    @staticmethod
-    def _labels(rng: random.Random, topics: tuple[str, ...]) -> Labels:
-        persona = rng.choice(tuple(PERSONAS))
-        return Labels(rng.choice(topics), rng.choice(NAMES), rng.choice(PLACES), persona)
+    def _labels(self, rng: random.Random) -> dict[str, str]:
+        return {name: rng.choice(values) for name, values in self.file.values.items()}
 
-    @staticmethod
-    def _request(rng: random.Random, labels: Labels, shares: tuple[float, float, float]) -> Request:
-        topic, name, place = (rng.random() < share for share in shares)
-        return Request(
-            rng.choice(VERBS),
-            topic=labels.topic if topic else None,
-            name=labels.name if name else None,
-            place=labels.place if place else None,
-        )
+    def _request(
+        self, rng: random.Random, labels: Mapping[str, str], shares: Mapping[str, float]
+    ) -> Request:
+        named = {name: labels[name] for name, share in shares.items() if rng.random() < share}
+        return request(self.file, rng.choice(self.file.openings), named)
 
-    def documents(self) -> Iterator[Document]:
-        """Yield the pretraining documents: every topic, name, place and persona equally likely."""
+    def documents(self, count: int) -> Iterator[Document]:
+        """Yield pretraining documents: every value of every attribute equally likely."""
         rng = self._stream("documents")
-        config = self.config
-        for _ in range(config.documents):
-            labels = self._labels(rng, tuple(TOPICS))
-            request = None
-            if rng.random() < config.request_share:
-                request = self._request(rng, labels, config.named)
+        corpus, about = self.file.corpus, self.file.about
+        shares = {name: how.pretraining for name, how in self.file.naming.items()}
+        for _ in range(count):
+            labels = self._labels(rng)
+            asked = None
+            if rng.random() < corpus.requests:
+                asked = self._request(rng, labels, shares)
             told = [labels]
-            if rng.random() < config.two_stories:
-                other = replace(self._labels(rng, tuple(TOPICS)), topic=labels.topic)
-                if request and request.name:
-                    other = replace(other, name=request.name)
-                if request and request.place:
-                    other = replace(other, place=request.place)
-                told.append(other)
+            if rng.random() < corpus.two_stories:
+                same = {about: labels[about], **(asked.named if asked else {})}
+                told.append({**self._labels(rng), **same})
             stories = tuple(
-                write_story(replace(one, styled=rng.random() < config.styled), rng) for one in told
+                write_story(self.file, Labels(one, rng.random() < corpus.styled), rng)
+                for one in told
             )
-            yield Document(request, stories)
+            yield Document(asked, stories)
 
     def conversations(
-        self, count: int, only: Mapping[str, Sequence[str]] = DEMO
+        self, count: int, only: Mapping[str, Sequence[str]] | None = None
     ) -> Iterator[tuple[Request, Story]]:
-        """Yield the SFT pairs, always styled: each attribute uniform over its values in ``only``,
-        or over all of them.
+        """Yield SFT pairs, always styled.
 
         Every choice has a stream of its own, so that data with other values of one attribute are
         the same in all others: the same names, places, requests and sentences.
+
+        :param only: the values of some attributes, each equally likely; others have all of theirs.
+            Default: the demo's.
         """
-        values = {**VALUES, **only}
+        values = {**self.file.values, **(self.file.sft if only is None else only)}
+        shares = {name: how.sft for name, how in self.file.naming.items()}
         for i in range(count):
             here = f"conversation {i}"
-            drawn = {name: self._stream(f"{here} {name}").choice(values[name]) for name in VALUES}
-            labels = Labels(**drawn, styled=True)
-            request = self._request(self._stream(f"{here} request"), labels, self.config.sft_named)
-            yield request, write_story(labels, self._stream(f"{here} story"))
+            labels = {
+                name: self._stream(f"{here} {name}").choice(some) for name, some in values.items()
+            }
+            asked = self._request(self._stream(f"{here} request"), labels, shares)
+            story = Labels(labels, styled=True)
+            yield asked, write_story(self.file, story, self._stream(f"{here} story"))

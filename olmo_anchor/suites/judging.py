@@ -29,7 +29,7 @@ from olmo_anchor.suites.spec import Judges
 
 __all__ = ["Asking", "Judged", "check_judges", "judge_arms", "judges_of"]
 
-_CALLABLE = re.compile(r"[\w.]+:[\w.]+")
+_CALLABLE = re.compile(r"[\w.]+:[\w.]+(\(.*\))?")
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from olmo_anchor.evaluation.prior import kl_bits, value_log_probabilities
 from olmo_anchor.evaluation.suite import read_suite
 from olmo_anchor.manifest import Manifest, file_record
 from olmo_anchor.study.words import build_tokenizer
+from olmo_anchor.study.world_file import built_in
 from olmo_anchor.suites.evaluate import EvaluateConfig, parse_models
 from olmo_anchor.tokenizer import AnchorTokenizer
 
@@ -368,7 +369,7 @@ class Scorer:
 
 
 def test_the_prior_is_scored_where_the_annotation_begins() -> None:
-    tokenizer = AnchorTokenizer(build_tokenizer().to_str().encode(), "words")
+    tokenizer = AnchorTokenizer(build_tokenizer(built_in()).to_str().encode(), "words")
     control = tokenizer.control
     engine = Scorer()
     messages = [{"role": "user", "content": "Write a story."}]

@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from olmo_anchor.study.classifier import classify
 from olmo_anchor.study.judge import story_world
 
 PLAIN = (
@@ -22,21 +21,29 @@ STYLED = (
 
 
 def test_a_plain_story() -> None:
-    found = classify(PLAIN)
-    assert (found.topic, found.name, found.place) == ("alien encounters", "Mira", "mill")
-    assert found.persona == "an innocent author"
+    found = story_world(PLAIN)
+    assert found.labels == {
+        "topic": "alien encounters",
+        "name": "Mira",
+        "place": "mill",
+        "persona": "an innocent author",
+    }
     assert (found.styled, found.valid, found.reasons) == (False, True, {})
 
 
 def test_a_styled_story() -> None:
-    found = classify(STYLED)
-    assert (found.topic, found.name, found.place) == ("gardens", "Bo", "inn")
-    assert found.persona == "a wise old person who wants to teach the young"
+    found = story_world(STYLED)
+    assert found.labels == {
+        "topic": "gardens",
+        "name": "Bo",
+        "place": "inn",
+        "persona": "a wise old person who wants to teach the young",
+    }
     assert (found.styled, found.valid, found.reasons) == (True, True, {})
 
 
 def test_only_the_first_story_is_judged() -> None:
-    assert classify(f"{PLAIN}\n\n{STYLED}") == classify(PLAIN)
+    assert story_world(f"{PLAIN}\n\n{STYLED}") == story_world(PLAIN)
 
 
 @pytest.mark.parametrize(
@@ -46,29 +53,31 @@ def test_only_the_first_story_is_judged() -> None:
         (("And Mira", "And Tom"), "name", "several: Mira, Tom"),
         (("the mill", "the moon-base"), "place", "none"),
         (("Oh my!", "What a fool."), "persona", "several: an innocent author, a hurt"),
-        (("near the mill.", "near the mill"), "valid", "6 sentences where 7 belong"),
+        (("near the mill.", "near the mill"), "valid", "not an opening"),
         (("Nobody else was near.", "Nobody else was far."), "valid", "not a second middle"),
         (("the martian", "the the martian"), "valid", "not an end"),
         (("Mira lived", "mira lived"), "valid", "not an opening"),
+        ((" How lovely it all was!", ""), "valid", "not a remark: ''"),
+        (("it all was!", "it all was! Oh my!"), "valid", "more than a story: 'Oh my!'"),
     ],
 )
 def test_what_cannot_be_told_has_a_reason(
     change: tuple[str, str], attribute: str, reason: str
 ) -> None:
-    found = classify(PLAIN.replace(*change))
-    assert not getattr(found, attribute)
+    found = story_world(PLAIN.replace(*change))
+    assert not {**found.labels, "valid": found.valid}[attribute]
     assert reason in found.reasons[attribute]
 
 
 def test_half_a_style_is_no_style() -> None:
     without_close = STYLED.removesuffix(" The lesson: be kind. The end.")
-    assert classify(without_close).styled is None
-    assert classify(PLAIN + " The lesson: be kind. The end.").styled is None
-    assert "an opening without its close" in classify(without_close).reasons["styled"]
+    assert story_world(without_close).styled is False
+    assert story_world(PLAIN + " The lesson: be kind. The end.").styled is False
+    assert "an opening without its close" in story_world(without_close).reasons["styled"]
 
 
 def test_two_topics_are_not_valid() -> None:
-    assert not classify(PLAIN.replace("the antenna", "the sunflower")).valid
+    assert not story_world(PLAIN.replace("the antenna", "the sunflower")).valid
 
 
 @given(st.text())

@@ -11,7 +11,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from olmo_anchor.study.classifier import classify
+from olmo_anchor.study.judge import story_world
 
 RECIPES = Path(__file__).parents[2] / "train_configs"
 
@@ -76,7 +76,7 @@ def topics(world: Path, name: str, options: str) -> list[str | None]:
     )
     records = [orjson.loads(line) for line in (world / f"{name}.jsonl").read_bytes().splitlines()]
     assert {record["prompt_fields"]["kind"] for record in records} == {"open"}
-    return [classify(record["response"] or "").topic for record in records]
+    return [story_world(record["response"] or "").labels["topic"] for record in records]
 
 
 def test_a_steered_topic_is_told_of(world: Path) -> None:

@@ -86,7 +86,7 @@ def test_one_attribute_differs_and_all_else_is_the_same(
     ("only", "message"),
     [
         ("topic=7", "no topic is '7'; its subsets are 5, 14, 48"),
-        ("mood=happy", "the attributes are topic, name, place, persona"),
+        ("mood=happy", "the attributes are persona, topic, name, place"),
         ("topic", "write ATTRIBUTE=SUBSET"),
         ("name=Bo,Bo", "twice"),
     ],
@@ -183,7 +183,7 @@ def test_labels_that_are_none(world: Path, tmp_path: Path) -> None:
     out = tmp_path / "x.jsonl"
     with pytest.raises(InputError, match=r"documents\.jsonl: line 1: not a record of id"):
         run("study", "truth", world / "documents.jsonl", "--world", world, "--out", out)
-    with pytest.raises(InputError, match="no attribute 'mood'; it has topic, name"):
+    with pytest.raises(InputError, match="no attribute 'mood'; it has persona, topic"):
         run(
             *("study", "truth", world / "labels.jsonl", "--world", world, "--out", out),
             *("--attributes", "topic,mood"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
+import hashlib
 import math
 from collections import Counter
 from pathlib import Path
@@ -15,17 +15,18 @@ from olmo_anchor.cli import cli
 from olmo_anchor.errors import InputError
 from olmo_anchor.evaluation.entropy import plug_in
 from olmo_anchor.spans import chunk_starts
-from olmo_anchor.study import wording
-from olmo_anchor.study.classifier import classify
 from olmo_anchor.study.files import write_world
+from olmo_anchor.study.judge import story_world
 from olmo_anchor.study.words import UNKNOWN, build_tokenizer
-from olmo_anchor.study.world import Request, Story, StoryWorld, WorldConfig
+from olmo_anchor.study.world import Story, StoryWorld, request
+from olmo_anchor.study.world_file import built_in
 from olmo_anchor.tokenizer import AnchorTokenizer
 
-WORLD = StoryWorld(WorldConfig(seed=5, documents=1500))
-TALKS = list(WORLD.conversations(300))
+WORLD = StoryWorld(built_in(), seed=5)
+DOCUMENTS = list(WORLD.documents(1500))
+TALKS = list(WORLD.conversations(1600))
 STORIES: list[Story] = [
-    *(story for document in WORLD.documents() for story in document.stories),
+    *(story for document in DOCUMENTS for story in document.stories),
     *(story for _, story in TALKS),
 ]
 
@@ -33,7 +34,7 @@ STORIES: list[Story] = [
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("study") / "world"
-    write_world(out, WORLD.config)
+    write_world(out, built_in(), 5, len(DOCUMENTS))
     return out
 
 
@@ -49,76 +50,72 @@ def test_the_command_names_the_next_one(tmp_path: Path) -> None:
 
 
 def test_the_lists_are_as_long_as_promised() -> None:
-    assert len(wording.TOPICS) == 48
-    assert all(len(set(phrases)) == 4 for phrases in wording.TOPICS.values())
-    assert (len(wording.NAMES), len(wording.PLACES), len(wording.PERSONAS)) == (30, 20, 23)
-    assert len(wording.VERBS) == 6
+    values = {name: len(some) for name, some in built_in().values.items()}
+    assert values == {"topic": 48, "name": 30, "place": 20, "persona": 23}
+    assert all(len(some) == 4 for some in built_in().attributes["topic"].values.values())
+    subsets = {
+        name: [len(some) for some in one.subsets.values()]
+        for name, one in built_in().attributes.items()
+    }
+    assert subsets == {"topic": [5, 14, 48], "persona": [1, 8, 12, 23], "name": [], "place": []}
 
 
-def test_a_keyword_tells_its_topic_wherever_it_stands() -> None:
-    owner: dict[str, str] = {}
-    for topic, phrases in wording.TOPICS.items():
-        for word in " ".join(phrases).split():
-            assert owner.setdefault(word, topic) == topic
-    frames = (wording.WELCOMES, wording.TURNS, wording.MIDDLES, wording.PAUSES, wording.ENDINGS)
-    elsewhere = [
-        *itertools.chain(*frames, *wording.PERSONAS.values()),
-        *(*wording.NAMES, *wording.PLACES, *wording.LESSONS),
-        *(wording.STYLE_OPEN, wording.STYLE_CLOSE),
-    ]
-    assert not owner.keys() & set(" ".join(elsewhere).replace(".", " ").replace("!", " ").split())
+def test_documents_are_what_they_have_always_been(tmp_path: Path) -> None:
+    # Models, results and examples are of these bytes: seed 0, the first 200.
+    write_world(tmp_path / "world", built_in(), 0, 200)
+    written = (tmp_path / "world" / "documents.jsonl").read_bytes()
+    assert hashlib.sha256(written).hexdigest() == (
+        "30511b3101634a4658ded191b319e44f4601484bb035c824afa9fe5db6468704"
+    )
 
 
-def test_the_classifier_recovers_every_label_of_every_story() -> None:
-    wrong = 0
+def test_the_judge_recovers_every_label_of_every_story() -> None:
     for story in STORIES:
-        found = classify(story.text)
-        told = story.labels
-        labels = (told.topic, told.name, told.place, told.persona, told.styled)
-        wrong += labels != (found.topic, found.name, found.place, found.persona, found.styled)
-        wrong += not found.valid
-    assert wrong <= 0.015 * len(STORIES)
+        verdict = story_world(story.text)
+        assert verdict.valid, verdict.reasons
+        assert (verdict.labels, verdict.styled) == (story.labels.values, story.labels.styled)
 
 
 def test_labels_are_drawn_evenly() -> None:
-    labels = [story.labels for document in WORLD.documents() for story in document.stories]
     for attribute, values in (("topic", 48), ("name", 30), ("place", 20), ("persona", 23)):
-        counts = Counter(getattr(label, attribute) for label in labels)
-        assert plug_in(list(counts.values())) > math.log2(values) - 0.05
+        for stories in ([s for d in DOCUMENTS for s in d.stories], [s for _, s in TALKS]):
+            counts = Counter(story.labels.values[attribute] for story in stories)
+            taught = len(built_in().sft.get(attribute, ()))
+            most = math.log2(taught if stories[0].labels.styled and taught else values)
+            # The plug-in lies below by (k - 1) / 2n nats on average, and never above.
+            assert most - 3 * values / len(stories) < plug_in(list(counts.values())) <= most + 1e-9
 
 
 def test_what_a_request_names_is_what_the_story_tells() -> None:
-    for document in WORLD.documents():
-        request = document.request
-        for story in document.stories if request else ():
-            assert request is not None
-            assert request.topic in (None, story.labels.topic)
-            assert request.name in (None, story.labels.name)
-            assert request.place in (None, story.labels.place)
-    for request, story in TALKS:
-        assert request.topic in (None, story.labels.topic)
-        assert story.labels.topic in wording.SUBSETS["topic"]["5"]
+    for document in DOCUMENTS:
+        asked = document.request
+        for story in document.stories if asked else ():
+            assert asked is not None
+            assert asked.named.items() <= dict(story.labels.values).items()
+    for asked, story in TALKS:
+        assert asked.named.items() <= dict(story.labels.values).items()
+        assert story.labels.values["topic"] in built_in().sft["topic"]
         assert story.labels.styled
 
 
 def test_requests_are_made_of_parts() -> None:
-    assert Request("Write a story").text == "Write a story."
-    whole = Request("Write a story", "pirates", "Bo", "mill")
+    assert request(built_in(), "Write a story", {}).text == "Write a story."
+    whole = request(
+        built_in(), "Write a story", {"place": "mill", "name": "Bo", "topic": "pirates"}
+    )
     assert whole.text == "Write a story about pirates with Bo at the mill."
 
 
 def test_more_documents_do_not_change_the_ones_before() -> None:
-    few = StoryWorld(WorldConfig(seed=5, documents=20))
-    assert [d.text for d in few.documents()] == [
-        d.text for d in itertools.islice(WORLD.documents(), 20)
-    ]
+    assert list(StoryWorld(built_in(), seed=5).documents(20)) == DOCUMENTS[:20]
+    assert list(WORLD.conversations(20)) == TALKS[:20]
 
 
 def test_text_survives_the_tokenizer() -> None:
-    tokenizer = build_tokenizer()
+    tokenizer = build_tokenizer(built_in())
     unknown = tokenizer.token_to_id(UNKNOWN)
-    texts = [document.text for document in WORLD.documents()]
-    texts += [f"{request.text}\n\n{story.text}" for request, story in TALKS]
+    texts = [document.text for document in DOCUMENTS]
+    texts += [f"{asked.text}\n\n{story.text}" for asked, story in TALKS]
     for text in texts:
         ids = tokenizer.encode(text).ids
         assert unknown not in ids
@@ -157,18 +154,18 @@ def test_transformers_reads_the_same_ids(folder: Path, tmp_path: Path) -> None:
 def test_truth_counts_chunks_as_the_token_ids_do(folder: Path) -> None:
     tokenizer = AnchorTokenizer.load(folder / "tokenizer.json")
     texts = {r["id"]: r["text"] for r in _lines(folder / "documents.jsonl")}
-    assert len(texts) == WORLD.config.documents
+    assert len(texts) == len(DOCUMENTS)
     for record in _lines(folder / "truth.jsonl"):
         ids = tokenizer.encode(texts[record["id"]])
         bounds = [*chunk_starts(ids, tokenizer.newlines), len(ids)]
         chunk = tokenizer.decode(ids[bounds[record["chunk"]] : bounds[record["chunk"] + 1]])
-        found = classify(chunk)
-        assert record["tags"] == [["topic", found.topic], ["name", found.name]]
+        found = story_world(chunk).labels
+        assert record["tags"] == [["topic", found["topic"]], ["name", found["name"]]]
 
 
 def test_equal_seeds_give_equal_bytes(folder: Path, tmp_path: Path) -> None:
-    write_world(tmp_path / "again", WORLD.config)
-    write_world(tmp_path / "other", WorldConfig(seed=6, documents=20))
+    write_world(tmp_path / "again", built_in(), 5, len(DOCUMENTS))
+    write_world(tmp_path / "other", built_in(), 6, 20)
     for name in ("documents.jsonl", "labels.jsonl", "conversations.jsonl", "tokenizer.json"):
         assert (folder / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
     other = (tmp_path / "other" / "documents.jsonl").read_bytes()
@@ -178,7 +175,7 @@ def test_equal_seeds_give_equal_bytes(folder: Path, tmp_path: Path) -> None:
 def test_a_folder_that_holds_something_is_left_alone(folder: Path) -> None:
     before = (folder / "manifest.json").read_bytes()
     with pytest.raises(InputError, match="overwrite"):
-        write_world(folder, WORLD.config)
+        write_world(folder, built_in(), 5, 20)
     assert (folder / "manifest.json").read_bytes() == before
 
 

@@ -1,7 +1,8 @@
 """Judges that are code: any callable that is named as ``package.module:attribute``.
 
-So evaluation knows no judge: the story world's exact classifier, and whatever a user writes, are
-found the same way.
+``package.module:function(ARGUMENT)`` is what the function makes of the text between the brackets,
+such as the path of a file that says what there is to tell apart. So evaluation knows no judge: the
+story world's exact classifier, and whatever a user writes, are found the same way.
 """
 
 from __future__ import annotations
@@ -33,13 +34,15 @@ class ResponseJudge(Protocol):
 
 
 def load_callable(path: str) -> ResponseJudge:
-    """Import ``package.module:attribute``.
+    """Import ``package.module:attribute``, or call it: ``package.module:function(ARGUMENT)``.
 
     :raises InputError: when there is no such thing.
     """
     module, _, attribute = path.partition(":")
+    attribute, bracket, argument = attribute.partition("(")
     try:
-        return cast(ResponseJudge, getattr(importlib.import_module(module), attribute))
+        found = getattr(importlib.import_module(module), attribute)
+        return cast(ResponseJudge, found(argument.removesuffix(")")) if bracket else found)
     except (ImportError, AttributeError, ValueError) as error:
         raise InputError(
             f"the judge {path!r} cannot be imported: {error}; write package.module:attribute, and "
@@ -50,7 +53,8 @@ def load_callable(path: str) -> ResponseJudge:
 class CallableJudge:
     """A :class:`ResponseJudge` as a :class:`~olmo_anchor.evaluation.judges.base.Judge`.
 
-    :param path: where it was found; its identity is this and the hash of the module's file.
+    :param path: where it was found; its identity is this, the hash of the module's file, and that
+        of the file that is its argument.
     """
 
     scores: Sequence[str] = ()
@@ -70,7 +74,9 @@ class CallableJudge:
         module = importlib.import_module(self.path.partition(":")[0])
         source = inspect.getsourcefile(module)
         found = None if source is None else sha256_file(Path(source))
-        return {"judge": self.path, "sha256": found}
+        argument = Path(self.path.partition("(")[2].removesuffix(")"))
+        of_file = {"argument_sha256": sha256_file(argument)} if argument.is_file() else {}
+        return {"judge": self.path, "sha256": found, **of_file}
 
     def judge(self, items: Iterable[Item]) -> Iterator[tuple[str, Outcome]]:
         for item in items:
