@@ -9,7 +9,7 @@ import click
 from olmo_anchor.commands.options import DIRECTORY, FILE, OVERWRITE
 from olmo_anchor.errors import InputError
 
-__all__ = ["conversations", "truth", "world"]
+__all__ = ["confusion", "conversations", "truth", "world"]
 
 _SEED = click.option("--seed", default=0, show_default=True, help="Equal seeds give equal files.")
 _SHARE = click.FloatRange(0, 1)
@@ -148,3 +148,45 @@ def truth(
         f"next: olmo-anchor annotate TOKENS_DIR --annotator oracle --annotations {out} "
         f"--schema {world / 'schema.json'} --out ANNOTATIONS_DIR"
     )
+
+
+@click.command()
+@click.argument("world", type=DIRECTORY)
+@click.option("--documents", type=click.IntRange(min=1), help="Only of the first so many.")
+@_SEED
+@click.option("--out", type=FILE, help="Every label that was read as another, as JSON.")
+def confusion(world: Path, documents: int | None, seed: int, out: Path | None) -> None:
+    """Say how well the exact classifier reads a world's labels back from its stories.
+
+    Prints the share of the stories whose label is read, for each attribute: as they are, and with
+    some of their words replaced by other words of the world, as a model might write them; in
+    brackets the share that is read as another value. The others are not told: a story that says two
+    things has no label.
+
+    \b
+    Example:
+      olmo-anchor study confusion runs/world --documents 2000
+    """
+    from olmo_anchor.manifest import write_json
+    from olmo_anchor.study.confusion import SHARES, confuse, labelled_stories
+    from olmo_anchor.study.files import world_of
+
+    told = world_of(world)
+    stories = list(labelled_stories(world, documents))
+    if not stories:
+        raise InputError(f"{world}: has no story")
+    found = [confuse(told, stories, share, seed) for share in SHARES]
+    click.echo(f"{len(stories):,} stories; words replaced:")
+    width = max(len(name) for name in (*told.attributes, "attribute"))
+    click.echo(f"{'':{width}}" + "".join(f"{share:>16.0%}" for share in SHARES))
+    for name in (*told.attributes, "styled"):
+        shares = (f"{one.recall(name):.2%} ({one.misread(name):.2%})" for one in found)
+        click.echo(f"{name:{width}}" + "".join(f"{text:>16}" for text in shares))
+    click.echo(f"{'valid':{width}}" + "".join(f"{one.valid / one.stories:>16.2%}" for one in found))
+    for one in found:
+        for (name, label, read), count in one.wrong.most_common(3):
+            where = f"at {one.share:.0%}, {name}"
+            click.echo(f"{where}: {label!r} read as {read!r} in {count} of {one.stories:,}")
+    if out is not None:
+        write_json(out, [one.record() for one in found])
+        click.echo(f"{out}: every label that was read as another")
