@@ -1,7 +1,8 @@
 """Post-train the standard base of the story world on conversations of five topics in one style.
 
 200 steps of eight conversations, ten seconds on one CPU thread. A large Adam epsilon keeps
-parameters with small gradients where pretraining left them. Its sibling is story_sft_anchored.py.
+parameters with small gradients where pretraining left them. --size is that of the base. Its sibling
+is story_sft_anchored.py.
 
 The conversations are laid out as the documents of pretraining (tokenize --layout plain).
 
@@ -14,16 +15,18 @@ from __future__ import annotations
 import story_base_standard
 from olmo_core.optim.scheduler import LinearWithWarmup
 from olmo_core.train import Duration
+from story_sizes import size_of
 
 from olmo_anchor.training.launch import main
 from olmo_anchor.training.recipes import AnchoredExperimentConfig, Inputs, adamw, experiment
 
 
 def build(inputs: Inputs) -> AnchoredExperimentConfig:
+    size = size_of(inputs)
     return experiment(
         inputs,
-        model=story_base_standard.model(inputs),
-        optim=adamw(lr=2e-3, weight_decay=0.0, eps=1e-4),
+        model=size.model(inputs.vocab_size),
+        optim=adamw(lr=2e-3 * size.scale, weight_decay=0.0, eps=size.eps),
         scheduler=LinearWithWarmup(warmup=0, alpha_f=0.0),
         sequence_length=story_base_standard.SEQUENCE_LENGTH,
         rows=8,

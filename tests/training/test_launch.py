@@ -20,7 +20,7 @@ from tests.training.conftest import Corpus
 from tests.training.folders import write_tokens
 
 RECIPES = Path(__file__).parents[2] / "train_configs"
-NAMES = sorted(path.stem for kind in ("story", "small") for path in RECIPES.glob(f"{kind}_*.py"))
+NAMES = sorted(path.stem for kind in ("story", "small") for path in RECIPES.glob(f"{kind}_*_*.py"))
 
 
 def call(name: str, words: list[str], monkeypatch: pytest.MonkeyPatch) -> int:
@@ -44,6 +44,45 @@ def test_every_recipe_dry_runs_without_data(
     )
     assert call(name, ["--dry-run", "--gpus", "2"], monkeypatch) == 0
     assert "on each GPU" in capsys.readouterr().out or "unknown" in said
+
+
+STORY = ("base_standard", "base_annotated", "sft_standard", "sft_anchored")
+
+
+@pytest.mark.parametrize(
+    ("size", "d_model", "n_layers"),
+    [("xs", 64, 2), ("s", 128, 3), ("m", 192, 4), ("l", 256, 8), ("150M", 1024, 15)],
+)
+def test_all_four_arms_of_the_story_world_train_the_model_of_a_size(
+    size: str, d_model: int, n_layers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(RECIPES)
+    inputs = Inputs(None, None, "runs/x", size=size)
+    base, annotated, sft, anchored = (
+        importlib.import_module(f"story_{arm}").build(inputs) for arm in STORY
+    )
+    assert (base.model.d_model, base.model.n_layers) == (d_model, n_layers)
+    for other in (annotated, sft, anchored):
+        assert other.model == base.model
+    assert base.train_module == annotated.train_module
+    assert sft.train_module == anchored.train_module
+    assert base.dataset.max_tokens == annotated.dataset.max_tokens
+
+
+def test_a_story_world_of_no_size_named_is_the_demos(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(RECIPES)
+    for arm in STORY:
+        recipe = importlib.import_module(f"story_{arm}")
+        named = recipe.build(Inputs(None, None, "runs/x", size="s"))
+        assert named == recipe.build(Inputs(None, None, "runs/x"))
+    assert (named.train_module.optim.lr, named.train_module.optim.eps) == (2e-3, 1e-4)
+
+
+def test_a_size_that_there_is_not_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call("story_sft_anchored", ["--dry-run", "--size", "tiny"], monkeypatch) == 2
+    assert "--size tiny: the sizes are xs, s, m, l, 20M, 60M, 150M" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if "base" in name])
