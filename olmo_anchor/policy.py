@@ -88,12 +88,16 @@ def policy_mask(
     *,
     value_only_fraction: float = VALUE_ONLY_FRACTION,
     seed: int = 0,
+    train_opening: bool = False,
     events: Events | None = None,
 ) -> NDArray[np.bool_]:
     """The trained tokens (unshifted: ``True`` at a token that is itself a target).
 
     :param ids: ``[n]`` or ``[rows, n]``; every row begins at a document.
     :param label_mask: the corpus' own mask, of the same shape; ``None`` trains every token.
+    :param train_opening: train the opening delimiters that a policy would mask: to begin an
+        annotation is learned, what to say in it is not. For a model that was pretrained on some
+        documents without annotations, which chooses between both.
     :param events: those of ``ids``, where the caller has them.
     :returns: bool, of the shape of ``ids``; a new array.
     """
@@ -114,5 +118,7 @@ def policy_mask(
         # Keys and values are told apart only where that matters: in few batches.
         if chosen.any():
             trained |= chosen & (roles(ids, control, inside=False) != VALUE)
+    if train_opening:
+        trained |= ids == control.open
     corpus &= trained
     return corpus

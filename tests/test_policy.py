@@ -40,6 +40,19 @@ def test_in_a_value_only_document_the_values_alone_are_masked() -> None:
     assert bits(mask) == [0, 0, 1, 1, 1, 0, 1, 1, 1, 0, 1, 1, 1, 1]
 
 
+def test_the_opening_delimiter_can_be_trained_where_the_rest_is_masked() -> None:
+    mask = policy_mask(
+        IDS, CORPUS, MaskPolicy.anchored, CONTROL, value_only_fraction=0.0, train_opening=True
+    )
+    assert bits(mask) == [0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1]
+    # What the corpus does not train stays untrained, such as an annotation before an earlier turn.
+    later = CORPUS & (np.arange(14) > 10)
+    mask = policy_mask(
+        IDS, later, MaskPolicy.anchored, CONTROL, value_only_fraction=0.0, train_opening=True
+    )
+    assert bits(mask) == [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1]
+
+
 def test_annotation_only_trains_the_annotation_alone() -> None:
     mask = policy_mask(IDS, CORPUS, MaskPolicy.annotation_only, CONTROL, value_only_fraction=1.0)
     assert bits(mask) == [0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0]

@@ -12,6 +12,7 @@ from olmo_anchor.commands.options import (
     MAX_REJECTED,
     OVERWRITE,
     POLICY,
+    TRAIN_OPENING,
     TRAIN_TURNS,
     VALUE_ONLY_FRACTION,
 )
@@ -75,6 +76,7 @@ def overlay(**options: Any) -> None:
 )
 @TRAIN_TURNS
 @VALUE_ONLY_FRACTION
+@TRAIN_OPENING
 @click.option("--mask-seed", type=int, default=0, show_default=True, help="Of that choice.")
 @click.option("--html", type=FILE, help="Write a page instead of printing.")
 def inspect(**options: Any) -> None:
@@ -104,6 +106,7 @@ def inspect(**options: Any) -> None:
 @POLICY
 @TRAIN_TURNS
 @VALUE_ONLY_FRACTION
+@TRAIN_OPENING
 @click.option("--seed", type=int, default=0, show_default=True, help="Of that choice.")
 @OVERWRITE
 @click.option("--resume", is_flag=True, help="Go on after the last finished part.")

@@ -15,6 +15,7 @@ __all__ = [
     "OVERWRITE",
     "PLACE",
     "POLICY",
+    "TRAIN_OPENING",
     "TRAIN_TURNS",
     "VALUE_ONLY_FRACTION",
     "SeveralValues",
@@ -97,4 +98,9 @@ VALUE_ONLY_FRACTION = click.option(
     default=0.003,
     show_default=True,
     help="anchored: the share of documents in which only values are masked.",
+)
+TRAIN_OPENING = click.option(
+    "--train-opening",
+    is_flag=True,
+    help="Train the opening delimiter of every annotation, also where the policy masks it.",
 )

@@ -47,6 +47,7 @@ class InspectConfig:
     train_turns: str = "final"
     value_only_fraction: float = VALUE_ONLY_FRACTION
     mask_seed: int = 0
+    train_opening: bool = False
     html: Path | None = None
 
     def run(self) -> None:
@@ -161,6 +162,7 @@ class _Source:
                 control,
                 value_only_fraction=fraction,
                 seed=seed,
+                train_opening=self.config.train_opening,
             )
         # A delimiter is an added token too, and has a role.
         is_control = np.isin(ids, self.controls) & (role_ids == TEXT)

@@ -52,6 +52,7 @@ class MaterialiseConfig:
     """Write a TOKENS_DIR and its overlay as one TOKENS_DIR.
 
     :param policy: what the label masks say; without one, :func:`default_policy`.
+    :param train_opening: train opening delimiters also where the policy masks them.
     :param train_turns: ``final`` keeps the last trained run of each conversation.
     :param seed: decides, with the document's ids, which documents are value-only.
     """
@@ -61,6 +62,7 @@ class MaterialiseConfig:
     out: Path
     policy: MaskPolicy | None = None
     value_only_fraction: float = VALUE_ONLY_FRACTION
+    train_opening: bool = False
     train_turns: str = "final"
     seed: int = 0
     overwrite: bool = False
@@ -90,6 +92,7 @@ class MaterialiseConfig:
             "value_only_fraction": self.value_only_fraction,
             "train_turns": self.train_turns if tokens.has_masks else None,
             "seed": self.seed,
+            **({"train_opening": True} if self.train_opening else {}),
         }
         if self.resume and (self.out / MANIFEST).exists():
             manifest = read_manifest(self.out, "tokens")
@@ -130,6 +133,7 @@ class MaterialiseConfig:
                 overlay.control,
                 value_only_fraction=self.value_only_fraction,
                 seed=self.seed,
+                train_opening=self.train_opening,
             )
             counts["trained_tokens"] += int(mask.sum())
             for k, name in enumerate(block.names):

@@ -38,6 +38,8 @@ def anchor_state(config: AnchoredExperimentConfig, fingerprint: str) -> dict[str
         "tokenizer": config.tokenizer_hash[:12],
         "data": fingerprint[:12],
     }
+    if config.collator.train_opening:  # runs of before there was a choice go on
+        state["train_opening"] = True
     for number, source in enumerate(document_sources(config.dataset)):
         tokens, overlay = _contents(source)
         state |= {f"tokens of source {number}": tokens, f"overlay of source {number}": overlay}

@@ -36,6 +36,8 @@ class AnchorCollator(DataCollator):
     policy: MaskPolicy = MaskPolicy.full
     value_only_fraction: float = VALUE_ONLY_FRACTION
     seed: int = 0
+    train_opening: bool = False
+    """As in :func:`policy_mask`."""
     require_targets: bool = True
     """Refuse a batch, which is one rank's part of the global batch, without a trained token. Not
     needed with :class:`~olmo_anchor.training.train_module.AnchorTrainModule`."""
@@ -70,6 +72,7 @@ class AnchorCollator(DataCollator):
             self.control,
             value_only_fraction=self.value_only_fraction,
             seed=self.seed,
+            train_opening=self.train_opening,
             events=events,
         )
         if self.require_targets and not mask[:, 1:].any():
@@ -112,6 +115,9 @@ class AnchorCollatorConfig(Config):
     """The share of documents in which an ``anchored`` policy masks only the values."""
     seed: int = 0
     """Of the choice of value-only documents."""
+    train_opening: bool = False
+    """Train the opening delimiter of every annotation, whatever the policy masks: for bases that
+    were pretrained on some documents without annotations."""
     require_targets: bool = True
     emit_role_ids: bool = False
     control: dict[str, int] = field(default_factory=dict)
@@ -126,6 +132,7 @@ class AnchorCollatorConfig(Config):
             policy=self.policy,
             value_only_fraction=self.value_only_fraction,
             seed=self.seed,
+            train_opening=self.train_opening,
             require_targets=self.require_targets,
             emit_role_ids=self.emit_role_ids,
         )

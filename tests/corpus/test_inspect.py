@@ -71,6 +71,15 @@ def test_in_a_value_only_document_the_values_are_outside_the_brackets(
     assert "value-only" in out
 
 
+def test_a_trained_opening_delimiter_is_inside_the_brackets(
+    folders: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    tokens, overlay = folders
+    options = {"docs": 1, "value_only_fraction": 0.0, "train_opening": True}
+    out = shown(capsys, tokens=tokens, overlay=overlay, **options)
+    assert "⟦<|extra_id_1|>⟧topic:cat↵ style:n0<|extra_id_2|>" in " ".join(out.split())
+
+
 def test_without_an_overlay_there_are_no_annotations(
     folders: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -65,15 +65,21 @@ def stock_paths(folder: Path, kind: str) -> list[str]:
     return sorted(str(path) for path in folder.glob(f"{kind}_part_*.npy"))
 
 
-@pytest.mark.parametrize("policy", [None, *MaskPolicy])
+@pytest.mark.parametrize(
+    ("policy", "opening"),
+    [(None, False), *((policy, False) for policy in MaskPolicy), (MaskPolicy.anchored, True)],
+)
 def test_stock_sources_and_the_overlay_source_give_equal_batches(
-    folders: tuple[Path, Path], tiny: AnchorTokenizer, tmp_path: Path, policy: MaskPolicy | None
+    folders: tuple[Path, Path],
+    tiny: AnchorTokenizer,
+    tmp_path: Path,
+    policy: MaskPolicy | None,
+    opening: bool,
 ) -> None:
     tokens, overlay = folders
     out = tmp_path / "stock"
-    MaterialiseConfig(
-        tokens=tokens, overlay=overlay, out=out, policy=policy, value_only_fraction=0.4, seed=3
-    ).run()
+    decided = {"value_only_fraction": 0.4, "seed": 3, "train_opening": opening}
+    MaterialiseConfig(tokens=tokens, overlay=overlay, out=out, policy=policy, **decided).run()
     config = tokenizer_config(tiny)
     stock = NumpyDocumentSourceConfig(
         source_paths=stock_paths(out, "token_ids"),
@@ -86,8 +92,7 @@ def test_stock_sources_and_the_overlay_source_give_equal_batches(
         pad_token_id=tiny.pad_id,
         control=tiny.control,
         policy=policy or MaskPolicy.anchored,
-        value_only_fraction=0.4,
-        seed=3,
+        **decided,
     )
 
     def batches(source: Any, collator: DataCollator, name: str) -> list[dict[str, Any]]:

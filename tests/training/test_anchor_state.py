@@ -44,6 +44,7 @@ def said(before: AnchoredExperimentConfig, after: AnchoredExperimentConfig) -> l
     [
         ("--collator.policy=anchored", "policy was 'full', now 'anchored'"),
         ("--collator.value_only_fraction=0.5", "value_only_fraction was 0.003, now 0.5"),
+        ("--collator.train_opening=true", "train_opening was None, now True"),
         ("--collator.seed=3", "collator seed was 0, now 3"),
         ("--dataset.sequence_length=96", "dataset.sequence_length was 192, now 96"),
         ("--dataset.max_tokens=9000", "dataset.max_tokens was 2000000, now 9000"),

@@ -58,6 +58,16 @@ def test_policies_by_hand(policy: str, fraction: float, expected: list[int]) -> 
     assert batch["input_ids"][1].tolist() == [20, 22, END, *[PAD] * 6]
 
 
+def test_the_opening_delimiter_on_request() -> None:
+    config = AnchorCollatorConfig(MaskPolicy.anchored, value_only_fraction=0.0, train_opening=True)
+    config.set_control(CONTROL)
+    batch = config.build(pad_token_id=PAD, vocab_size=64)([LONG, SHORT])
+    assert batch["label_mask"].int().tolist() == [
+        [0, 0, 1, 0, 0, 0, 0, 1, 1],
+        [0, 1, 1, 0, 0, 0, 0, 0, 0],
+    ]
+
+
 def test_role_ids_on_request() -> None:
     batch = collator("full", emit_role_ids=True)([LONG])
     d, k, v, t = DELIMITER, KEY, VALUE, TEXT
