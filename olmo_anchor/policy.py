@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from olmo_anchor.given import given_values
 from olmo_anchor.spans import VALUE, ControlIds, Events, roles
 
 __all__ = ["VALUE_ONLY_FRACTION", "MaskPolicy", "is_value_only", "policy_mask", "value_only_tokens"]
@@ -24,6 +26,9 @@ class MaskPolicy(StrEnum):
     """Annotations and text: pretraining."""
     anchored = "anchored"
     """Text; of the annotations nothing, or in value-only documents everything but the values."""
+    anchored_given = "anchored_given"
+    """As ``anchored``, and the values that the document's own text names before its annotation:
+    what a prompt asks for goes on being learned. Ours, not the paper's (docs/adr/0013)."""
     unmasked = "unmasked"
     """Annotations and text in post-training: the ablation of ``anchored``."""
     annotation_only = "annotation_only"
@@ -32,7 +37,12 @@ class MaskPolicy(StrEnum):
     @property
     def masks_by_role(self) -> bool:
         """Whether instances must begin at a document, because tokens are masked by their role."""
-        return self in (MaskPolicy.anchored, MaskPolicy.annotation_only)
+        return self.has_value_only or self is MaskPolicy.annotation_only
+
+    @property
+    def has_value_only(self) -> bool:
+        """Whether in a share of the documents only values are masked."""
+        return self in (MaskPolicy.anchored, MaskPolicy.anchored_given)
 
 
 def is_value_only(prefix: NDArray[Any], *, fraction: float, seed: int) -> bool:
@@ -89,6 +99,7 @@ def policy_mask(
     value_only_fraction: float = VALUE_ONLY_FRACTION,
     seed: int = 0,
     train_opening: bool = False,
+    pieces: Sequence[bytes] | None = None,
     events: Events | None = None,
 ) -> NDArray[np.bool_]:
     """The trained tokens (unshifted: ``True`` at a token that is itself a target).
@@ -98,8 +109,11 @@ def policy_mask(
     :param train_opening: train the opening delimiters that a policy would mask: to begin an
         annotation is learned, what to say in it is not. For a model that was pretrained on some
         documents without annotations, which chooses between both.
+    :param pieces: what each id adds to a text, for ``anchored_given``: see
+        :func:`~olmo_anchor.given.given_values`.
     :param events: those of ``ids``, where the caller has them.
     :returns: bool, of the shape of ``ids``; a new array.
+    :raises ValueError: when the policy looks at what is given, and there are no ``pieces``.
     """
     policy = MaskPolicy(policy)
     corpus = np.ones(ids.shape, dtype=bool) if label_mask is None else np.array(label_mask, bool)
@@ -120,5 +134,9 @@ def policy_mask(
             trained |= chosen & (roles(ids, control, inside=False) != VALUE)
     if train_opening:
         trained |= ids == control.open
+    if policy is MaskPolicy.anchored_given:
+        if pieces is None:
+            raise ValueError(f"policy {policy} needs the tokenizer's pieces")
+        trained |= given_values(ids, corpus, control, pieces)
     corpus &= trained
     return corpus

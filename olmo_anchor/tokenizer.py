@@ -310,6 +310,31 @@ class AnchorTokenizer:
             tokens[added["id"]] = b""
         return tokens
 
+    def pieces(self) -> list[bytes]:
+        """What each id adds to a text that goes before it, spaces included, by id: joined, the text
+        of many ids. A control token, and one for unknown words, adds a zero byte, which is no part
+        of a word.
+
+        For decoders other than a byte-level one, it is what stands after a colon: where tokens
+        spell half a character each, or change what was before them, it is not quite the text.
+        """
+        if '"ByteLevel"' in self._raw.decode("utf-8", "replace"):
+            pieces = self.token_bytes()
+        else:
+            # Decoders put spaces between words, and take the first away.
+            colon = self.control.colon
+            pairs = [[colon, token] for token in range(self.vocab_size)]
+            texts = self._full.decode_batch(pairs, skip_special_tokens=False)
+            head = len(self.decode([colon]))
+            pieces = [text[head:].encode("utf-8", "replace") for text in texts]
+        for added in self._added:
+            # Runs of spaces are added tokens too, in some vocabularies.
+            pieces[added["id"]] = b"\0" if added["content"].strip() else b" "
+        unknown = orjson.loads(self._raw)["model"].get("unk_token")
+        if unknown is not None:
+            pieces[self.special(unknown)] = b"\0"
+        return pieces
+
 
 def _without_controls(stored: dict[str, Any]) -> dict[str, Any]:
     """A ``tokenizer.json`` from which text gives no control token."""

@@ -13,8 +13,8 @@ PACKAGE = Path(__file__).parent.parent / "olmo_anchor"
 LEVELS = (
     ("errors", "terminal"),
     ("annotation", "manifest", "progress", "spans"),
-    ("encoders", "journal", "policy"),
-    ("tokenizer", "engines"),
+    ("encoders", "given", "journal"),
+    ("policy", "tokenizer", "engines"),
     ("chat",),
     ("corpus",),
     ("annotate", "training", "generation", "evaluation", "serving", "chatting"),
@@ -28,6 +28,7 @@ LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
 ALLOWED = {
     "annotation": set(),
     "spans": {"numpy"},
+    "given": {"numpy"},
     "policy": {"numpy"},
     "manifest": {"orjson"},
     "journal": {"orjson"},

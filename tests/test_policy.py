@@ -61,7 +61,10 @@ def test_annotation_only_trains_the_annotation_alone() -> None:
 def test_the_corpus_mask_wins_over_the_policy() -> None:
     nothing = np.zeros_like(CORPUS)
     for policy in MaskPolicy:
-        assert not policy_mask(IDS, nothing, policy, CONTROL, value_only_fraction=1.0).any()
+        mask = policy_mask(
+            IDS, nothing, policy, CONTROL, value_only_fraction=1.0, pieces=[b" x"] * 32
+        )
+        assert not mask.any()
 
 
 def test_the_inputs_are_left_as_they_are() -> None:

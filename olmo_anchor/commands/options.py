@@ -82,7 +82,7 @@ MAX_REJECTED = click.option(
 )
 POLICY = click.option(
     "--policy",
-    type=click.Choice(["full", "anchored", "unmasked", "annotation_only"]),
+    type=click.Choice(["full", "anchored", "anchored_given", "unmasked", "annotation_only"]),
     help="Which tokens are trained.  [default: anchored for conversations, else full]",
 )
 TRAIN_TURNS = click.option(

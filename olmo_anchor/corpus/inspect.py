@@ -87,6 +87,8 @@ class _Source:
                 f"{self.written}; leave --policy out"
             )
         self.policy = MaskPolicy(config.policy or self.written or default_policy(self.tokens))
+        given = self.policy is MaskPolicy.anchored_given
+        self.pieces = self.tokenizer.pieces() if given else None
         added = {self.tokenizer.special(name) for name in self.tokenizer.control_strings}
         self.controls = np.array([*added, self.tokenizer.control.end_of_text])
 
@@ -154,7 +156,7 @@ class _Source:
                 corpus = final_run_mask(corpus, np.array([0, len(ids)], dtype=np.int64), opened)
             fraction, seed = self.config.value_only_fraction, self.config.mask_seed
             chosen = value_only_tokens(ids, control, fraction=fraction, seed=seed)
-            value_only = self.policy is MaskPolicy.anchored and bool(chosen.any())
+            value_only = self.policy.has_value_only and bool(chosen.any())
             trained = policy_mask(
                 ids,
                 corpus,
@@ -163,6 +165,7 @@ class _Source:
                 value_only_fraction=fraction,
                 seed=seed,
                 train_opening=self.config.train_opening,
+                pieces=self.pieces,
             )
         # A delimiter is an added token too, and has a role.
         is_control = np.isin(ids, self.controls) & (role_ids == TEXT)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -77,7 +78,7 @@ class MaterialiseConfig:
         tokens = TokensDir.open(self.tokens)
         overlay = OverlayDir.open(self.overlay, tokens, verify=True)
         tokens.check_contents()
-        tokens.tokenizer()
+        tokenizer = tokens.tokenizer()
         complete = overlay.manifest.extra.get("every_run_annotated", False)
         if tokens.has_masks and self.train_turns == "all" and not complete:
             raise InputError(
@@ -104,18 +105,24 @@ class MaterialiseConfig:
         # Before what would be replaced is gone.
         tokens.check_bounds()
         prepare_output(self.out, overwrite=self.overwrite, resume=self.resume)
+        pieces = tokenizer.pieces() if policy is MaskPolicy.anchored_given else None
         journal = PartJournal(self.out, key, ("ids", "mask", "csv"))
         with progress("writing tokens", tokens.tokens) as advance:
             advance(sum(part["source_tokens"] for part in journal.parts))
             for part in tokens.parts[len(journal.parts) :]:
-                journal.append(self._part(part, overlay, policy, advance))
+                journal.append(self._part(part, overlay, policy, pieces, advance))
         shutil.copytree(tokens.folder / "tokenizer", self.out / "tokenizer", dirs_exist_ok=True)
         manifest = self._manifest(tokens, overlay, key, journal.parts, time.monotonic() - began)
         journal.remove()
         return manifest
 
     def _part(
-        self, part: Part, overlay: OverlayDir, policy: MaskPolicy, advance: Advance
+        self,
+        part: Part,
+        overlay: OverlayDir,
+        policy: MaskPolicy,
+        pieces: Sequence[bytes] | None,
+        advance: Advance,
     ) -> dict[str, Any]:
         writer = PartWriter(self.out, part.index, part.dtype, with_mask=True)
         counts = Counter[str](trained_tokens=0, documents_without_target=0)
@@ -134,6 +141,7 @@ class MaterialiseConfig:
                 value_only_fraction=self.value_only_fraction,
                 seed=self.seed,
                 train_opening=self.train_opening,
+                pieces=pieces,
             )
             counts["trained_tokens"] += int(mask.sum())
             for k, name in enumerate(block.names):

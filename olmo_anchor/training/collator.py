@@ -13,6 +13,7 @@ from olmo_core.data.collator import DataCollator, PaddingDirection
 from olmo_anchor.errors import WorkFailed
 from olmo_anchor.policy import VALUE_ONLY_FRACTION, MaskPolicy, policy_mask
 from olmo_anchor.spans import ControlIds, Events, roles
+from olmo_anchor.tokenizer import AnchorTokenizer
 
 __all__ = ["AnchorCollator", "AnchorCollatorConfig", "MaskPolicy", "policy_mask"]
 
@@ -24,9 +25,10 @@ class AnchorCollator(DataCollator):
     Hand it to any loader of OLMo-core as ``collator=``. ``label_mask[row, i]`` says whether token
     i is itself a target; ``get_labels`` shifts later, so the first token of a row is never one.
 
-    :raises ValueError: for a policy that masks by role, when rows are padded on the left, or one
-        begins inside an annotation instead of at a document. (A row that lies wholly inside one
-        has no delimiter and reads as text: an annotation is shorter than an instance.)
+    :raises ValueError: for ``anchored_given`` without ``pieces``; for a policy that masks by role,
+        when rows are padded on the left, or one begins inside an annotation instead of at a
+        document. (A row that lies wholly inside one has no delimiter and reads as text: an
+        annotation is shorter than an instance.)
     :raises WorkFailed: under ``require_targets``, when a batch has no trained token (OLMo-core's
         loss would be 0/0), naming its documents or, without ``locate``, its instances. Nothing is
         unmasked to get out of it.
@@ -38,6 +40,8 @@ class AnchorCollator(DataCollator):
     seed: int = 0
     train_opening: bool = False
     """As in :func:`policy_mask`."""
+    pieces: Sequence[bytes] | None = field(default=None, repr=False)
+    """As in :func:`policy_mask`: :meth:`olmo_anchor.tokenizer.AnchorTokenizer.pieces`."""
     require_targets: bool = True
     """Refuse a batch, which is one rank's part of the global batch, without a trained token. Not
     needed with :class:`~olmo_anchor.training.train_module.AnchorTrainModule`."""
@@ -51,6 +55,8 @@ class AnchorCollator(DataCollator):
         self.policy = MaskPolicy(self.policy)
         if self.policy.masks_by_role and self.pad_direction != PaddingDirection.right:
             raise ValueError(f"policy {self.policy} needs padding on the right")
+        if self.policy is MaskPolicy.anchored_given and self.pieces is None:
+            raise ValueError(f"policy {self.policy} needs pieces=tokenizer.pieces()")
 
     def __call__(self, items: Sequence[dict[str, Any]] | Sequence[torch.Tensor]) -> dict[str, Any]:
         batch = super().__call__(items)
@@ -73,6 +79,7 @@ class AnchorCollator(DataCollator):
             value_only_fraction=self.value_only_fraction,
             seed=self.seed,
             train_opening=self.train_opening,
+            pieces=self.pieces,
             events=events,
         )
         if self.require_targets and not mask[:, 1:].any():
@@ -123,8 +130,14 @@ class AnchorCollatorConfig(Config):
     control: dict[str, int] = field(default_factory=dict)
     """The ids of :class:`ControlIds` by name; recipes fill them in from the tokenizer."""
 
-    def build(self, *, pad_token_id: int, vocab_size: int) -> AnchorCollator:
-        """:param vocab_size: ids outside of it are refused."""
+    def build(
+        self, *, pad_token_id: int, vocab_size: int, tokenizer: AnchorTokenizer | None = None
+    ) -> AnchorCollator:
+        """:param vocab_size: ids outside of it are refused.
+        :param tokenizer: of the data, which ``anchored_given`` needs.
+        :raises ValueError: when it is not there.
+        """
+        given = self.policy == MaskPolicy.anchored_given and tokenizer is not None
         return AnchorCollator(
             pad_token_id=pad_token_id,
             vocab_size=vocab_size,
@@ -133,6 +146,7 @@ class AnchorCollatorConfig(Config):
             value_only_fraction=self.value_only_fraction,
             seed=self.seed,
             train_opening=self.train_opening,
+            pieces=tokenizer.pieces() if given and tokenizer is not None else None,
             require_targets=self.require_targets,
             emit_role_ids=self.emit_role_ids,
         )

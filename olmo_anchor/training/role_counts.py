@@ -11,7 +11,7 @@ from olmo_core.data.utils import get_labels
 from olmo_core.train.callbacks import Callback
 from olmo_core.train.common import ReduceType
 
-from olmo_anchor.policy import MaskPolicy, value_only_tokens
+from olmo_anchor.policy import value_only_tokens
 from olmo_anchor.spans import ROLE_NAMES, roles
 from olmo_anchor.training.collator import AnchorCollator
 
@@ -61,7 +61,7 @@ def role_counts(batch: dict[str, Any], collator: AnchorCollator) -> dict[str, in
     # Padding after a document is counted with it, and never trained.
     by_document = np.add.reduceat(trained.ravel(), np.flatnonzero(begins), dtype=np.int64)
     value_only = 0
-    if collator.policy is MaskPolicy.anchored and collator.value_only_fraction > 0:
+    if collator.policy.has_value_only and collator.value_only_fraction > 0:
         chosen = value_only_tokens(
             ids, control, fraction=collator.value_only_fraction, seed=collator.seed
         )

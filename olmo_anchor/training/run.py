@@ -69,7 +69,7 @@ def train(config: AnchoredExperimentConfig, tokenizer: AnchorTokenizer | None) -
     check_experiment(config, tokenizer)
     began = time.monotonic()
     with heed_signals(folder), full_disk_is_told(folder), _training_environment():
-        trainer, dataset = _assemble(config, resolved)
+        trainer, dataset = _assemble(config, resolved, tokenizer)
         if _load(trainer, config.load_path):
             start_embeddings(_model(trainer), tokenizer, config.start_like)
         # Only now: a resume that is refused leaves the run's own tokenizer and config.
@@ -115,7 +115,7 @@ def _backend() -> str | None:
 
 
 def _assemble(
-    config: AnchoredExperimentConfig, resolved: dict[str, Any]
+    config: AnchoredExperimentConfig, resolved: dict[str, Any], tokenizer: AnchorTokenizer
 ) -> tuple[Trainer, InstanceSource]:
     seed_all(config.init_seed)
     model = config.model.build(init_device="meta")
@@ -128,7 +128,9 @@ def _assemble(
     dataset = config.dataset.build(config.data_loader.work_dir)
     steps_an_epoch(config, dataset)  # raises where there is none
     collator = config.collator.build(
-        pad_token_id=config.tokenizer.pad_token_id, vocab_size=config.model.vocab_size
+        pad_token_id=config.tokenizer.pad_token_id,
+        vocab_size=config.model.vocab_size,
+        tokenizer=tokenizer,
     )
     if isinstance(dataset, IndexedInstanceSource):
         collator.locate = dataset.locate

@@ -80,6 +80,15 @@ def test_a_trained_opening_delimiter_is_inside_the_brackets(
     assert "⟦<|extra_id_1|>⟧topic:cat↵ style:n0<|extra_id_2|>" in " ".join(out.split())
 
 
+def test_a_value_that_the_prompt_names_is_inside_the_brackets(
+    folders: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    tokens, overlay = folders
+    options = {"docs": 1, "value_only_fraction": 0.0, "policy": "anchored_given"}
+    out = shown(capsys, tokens=tokens, overlay=overlay, **options)
+    assert "<|extra_id_1|>topic:⟦cat⟧↵ style:n0<|extra_id_2|>" in " ".join(out.split())
+
+
 def test_without_an_overlay_there_are_no_annotations(
     folders: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -93,6 +93,7 @@ def test_stock_sources_and_the_overlay_source_give_equal_batches(
         control=tiny.control,
         policy=policy or MaskPolicy.anchored,
         **decided,
+        pieces=tiny.pieces(),
     )
 
     def batches(source: Any, collator: DataCollator, name: str) -> list[dict[str, Any]]:

@@ -16,10 +16,12 @@ from olmo_core.data import TokenizerConfig
 from olmo_core.data.collator import PaddingDirection
 from olmo_core.data.composable import ComposableDataLoaderConfig, PackingInstanceSourceConfig
 
+from olmo_anchor.annotation import Annotation, Tag
 from olmo_anchor.cli import cli
 from olmo_anchor.errors import WorkFailed
 from olmo_anchor.policy import MaskPolicy
 from olmo_anchor.spans import DELIMITER, KEY, TEXT, VALUE, ControlIds
+from olmo_anchor.tokenizer import AnchorTokenizer
 from olmo_anchor.training.collator import AnchorCollator, AnchorCollatorConfig
 from olmo_anchor.training.instances import PaddedInstanceSourceConfig
 from olmo_anchor.training.source import InterleavedDocumentSourceConfig
@@ -66,6 +68,25 @@ def test_the_opening_delimiter_on_request() -> None:
         [0, 0, 1, 0, 0, 0, 0, 1, 1],
         [0, 1, 1, 0, 0, 0, 0, 0, 0],
     ]
+
+
+def test_a_value_that_the_prompt_names_is_trained_by_anchored_given(tiny: AnchorTokenizer) -> None:
+    config = AnchorCollatorConfig(MaskPolicy.anchored_given, value_only_fraction=0.0)
+    config.set_control(tiny.control)
+    options = {"pad_token_id": tiny.pad_id, "vocab_size": 512}
+    with pytest.raises(ValueError, match=r"needs pieces=tokenizer\.pieces\(\)"):
+        config.build(**options)
+    prompt, reply = tiny.encode("The Cat?\n"), [*tiny.encode("Once."), tiny.control.end_of_text]
+    note = tiny.encode_annotation(Annotation((Tag("topic", "cat"), Tag("name", "dog"))))
+    ids = torch.tensor([*prompt, *note, *reply])
+    mask = torch.arange(len(ids)) >= len(prompt)
+    (trained,) = config.build(**options, tokenizer=tiny)([{"input_ids": ids, "label_mask": mask}])[
+        "label_mask"
+    ]
+    begin = len(prompt) + len(tiny.encode("topic")) + 2
+    expected = [*range(begin, begin + len(tiny.encode("cat")))]
+    expected += range(len(ids) - len(reply), len(ids))
+    assert trained.nonzero().flatten().tolist() == expected
 
 
 def test_role_ids_on_request() -> None:
