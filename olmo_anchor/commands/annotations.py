@@ -14,6 +14,7 @@ from olmo_anchor.commands.options import (
     POLICY,
     TRAIN_OPENING,
     TRAIN_TURNS,
+    UNANNOTATED,
     VALUE_ONLY_FRACTION,
 )
 
@@ -75,6 +76,7 @@ def overlay(**options: Any) -> None:
     help="Of a longer document show only the beginning.",
 )
 @TRAIN_TURNS
+@UNANNOTATED
 @VALUE_ONLY_FRACTION
 @TRAIN_OPENING
 @click.option("--mask-seed", type=int, default=0, show_default=True, help="Of that choice.")
@@ -105,6 +107,7 @@ def inspect(**options: Any) -> None:
 @click.option("--out", required=True, type=DIRECTORY, help="The TOKENS_DIR to write.")
 @POLICY
 @TRAIN_TURNS
+@UNANNOTATED
 @VALUE_ONLY_FRACTION
 @TRAIN_OPENING
 @click.option("--seed", type=int, default=0, show_default=True, help="Of that choice.")

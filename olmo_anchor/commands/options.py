@@ -17,6 +17,7 @@ __all__ = [
     "POLICY",
     "TRAIN_OPENING",
     "TRAIN_TURNS",
+    "UNANNOTATED",
     "VALUE_ONLY_FRACTION",
     "SeveralValues",
 ]
@@ -91,6 +92,13 @@ TRAIN_TURNS = click.option(
     default="final",
     show_default=True,
     help="Which turns of a conversation are trained.",
+)
+UNANNOTATED = click.option(
+    "--unannotated",
+    type=click.Choice(["leave_out", "train"]),
+    default="leave_out",
+    show_default=True,
+    help="What becomes of conversations whose last response has no annotation.",
 )
 VALUE_ONLY_FRACTION = click.option(
     "--value-only-fraction",

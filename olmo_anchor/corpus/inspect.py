@@ -48,6 +48,7 @@ class InspectConfig:
     value_only_fraction: float = VALUE_ONLY_FRACTION
     mask_seed: int = 0
     train_opening: bool = False
+    unannotated: str = "leave_out"
     html: Path | None = None
 
     def run(self) -> None:
@@ -152,7 +153,8 @@ class _Source:
             trained = corpus
         else:
             if corpus is not None and self.config.train_turns == "final":
-                opened = np.flatnonzero(ids == control.open) if self.overlay else None
+                leaves_out = self.overlay and self.config.unannotated == "leave_out"
+                opened = np.flatnonzero(ids == control.open) if leaves_out else None
                 corpus = final_run_mask(corpus, np.array([0, len(ids)], dtype=np.int64), opened)
             fraction, seed = self.config.value_only_fraction, self.config.mask_seed
             chosen = value_only_tokens(ids, control, fraction=fraction, seed=seed)

@@ -55,6 +55,8 @@ class MaterialiseConfig:
     :param policy: what the label masks say; without one, :func:`default_policy`.
     :param train_opening: train opening delimiters also where the policy masks them.
     :param train_turns: ``final`` keeps the last trained run of each conversation.
+    :param unannotated: ``leave_out`` trains nothing of a conversation whose last trained run has no
+        annotation, ``train`` trains it as it stands.
     :param seed: decides, with the document's ids, which documents are value-only.
     """
 
@@ -65,6 +67,7 @@ class MaterialiseConfig:
     value_only_fraction: float = VALUE_ONLY_FRACTION
     train_opening: bool = False
     train_turns: str = "final"
+    unannotated: str = "leave_out"
     seed: int = 0
     overwrite: bool = False
     resume: bool = False
@@ -93,7 +96,9 @@ class MaterialiseConfig:
             "value_only_fraction": self.value_only_fraction,
             "train_turns": self.train_turns if tokens.has_masks else None,
             "seed": self.seed,
+            # What was not asked for is not told: folders of before there was a choice go on.
             **({"train_opening": True} if self.train_opening else {}),
+            **({"unannotated": "train"} if self.unannotated == "train" else {}),
         }
         if self.resume and (self.out / MANIFEST).exists():
             manifest = read_manifest(self.out, "tokens")
@@ -131,7 +136,9 @@ class MaterialiseConfig:
             woven = interleave(block, indexes)
             corpus = woven.mask
             if corpus is not None and self.train_turns == "final":
-                opened = np.flatnonzero(woven.ids == overlay.control.open)
+                opened = None
+                if self.unannotated == "leave_out":
+                    opened = np.flatnonzero(woven.ids == overlay.control.open)
                 corpus = final_run_mask(corpus, woven.bounds, opened)
             mask = policy_mask(
                 woven.ids,

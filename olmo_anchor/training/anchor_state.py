@@ -56,7 +56,8 @@ def _contents(source: InterleavedDocumentSourceConfig) -> tuple[str, str | None]
     masks = [part["mask"] for part in parts if part.get("mask")]
     tokens = _digest([part["ids"]["sha256"] for part in parts] + [m["sha256"] for m in masks])
     # As in source_files.fingerprint: where annotations stand decides which responses are trained.
-    names = ["starts"] if masks and source.train_turns == "final" else []
+    leaves_out = source.train_turns == "final" and source.unannotated == "leave_out"
+    names = ["starts"] if masks and leaves_out else []
     names = ["ids", "starts", "positions"] if source.annotations else names
     if source.overlay is None or not names:
         return tokens, None

@@ -66,11 +66,14 @@ class InterleavedDocumentSourceConfig(DocumentSourceConfig):
     train_turns: str = "final"
     """Which trained runs of a conversation stay targets: ``final`` (the paper's, B.3) or ``all``.
     Without effect on a corpus without label masks: there every token is a target."""
+    unannotated: str = "leave_out"
+    """What becomes of a conversation whose final run has no annotation: ``leave_out`` trains
+    nothing of it, in every arm that names the overlay, also with ``annotations=False``, so that
+    arms train the same conversations; ``train`` trains its response as it stands. Without effect
+    where no overlay says which they are."""
     max_unannotated: float | None = None
-    """The share of conversations above which the overlay is refused, as their final run has no
-    annotation; without one, :func:`~olmo_anchor.journal.default_share`. Below it nothing of such a
-    conversation is a target, in every arm that names the overlay, also with ``annotations=False``:
-    arms train the same conversations."""
+    """The share of conversations to leave out above which the overlay is refused; without one,
+    :func:`~olmo_anchor.journal.default_share`."""
     verify: bool = False
     """Hash every file whole before training, instead of a sample of the token files."""
     label: str | None = None
@@ -91,6 +94,7 @@ class InterleavedDocumentSourceConfig(DocumentSourceConfig):
                 tokens=tokens,
                 annotations=self.annotations,
                 train_turns=self.train_turns,
+                unannotated=self.unannotated,
                 work_dir=work_dir,
                 label=label,
             )
@@ -108,7 +112,14 @@ class InterleavedDocumentSourceConfig(DocumentSourceConfig):
                 )
         if self.train_turns not in ("final", "all"):
             raise InputError(f"train_turns is {self.train_turns!r}; it is 'final' or 'all'")
+        if self.unannotated not in ("leave_out", "train"):
+            raise InputError(f"unannotated is {self.unannotated!r}; it is 'leave_out' or 'train'")
         tokens = TokensDir.open(Path(self.tokens))
+        if tokens.interleaved and self.unannotated == "train":
+            raise InputError(
+                f"{tokens.folder}: its label masks are written already; say unannotated=train when "
+                "they are, with `olmo-anchor materialise --unannotated train`"
+            )
         tokens.check_contents()
         if self.overlay is None:
             self._check_without_overlay(tokens)
@@ -140,7 +151,7 @@ class InterleavedDocumentSourceConfig(DocumentSourceConfig):
                 f"{overlay.folder}: not every assistant turn has an annotation; training the "
                 "others too would train the anchor away. Use train_turns=final"
             )
-        if not tokens.has_masks or self.train_turns == "all":
+        if not tokens.has_masks or self.train_turns == "all" or self.unannotated == "train":
             return
         lacking, total = sum(overlay.unannotated), tokens.documents
         share = default_share(total) if self.max_unannotated is None else self.max_unannotated
@@ -149,8 +160,9 @@ class InterleavedDocumentSourceConfig(DocumentSourceConfig):
                 f"{overlay.folder}: {lacking} of {total} conversations have no annotation before "
                 f"their last response and would be left out, more than the allowed {share:.1%}; "
                 "annotate them with `olmo-anchor annotate` and lay the result over the tokens with "
-                "`olmo-anchor overlay --overwrite`, or set a higher max_unannotated, in every arm "
-                "the same, with --dataset.sources.0.max_unannotated="
+                "`olmo-anchor overlay --overwrite`; or, in every arm the same, set a higher "
+                "max_unannotated with --dataset.sources.0.max_unannotated=, or train them as they "
+                "stand with --dataset.sources.0.unannotated=train"
             )
 
 
@@ -161,7 +173,7 @@ class InterleavedDocumentSource(DocumentSource):
     The mask is always there (a source with one mixed with a source without misaligns a batch); it
     is the corpus' own, and an annotation has the label of the token that it precedes. With
     ``train_turns=final`` and an overlay, nothing is trained of a conversation whose last run has no
-    annotation, whether annotations are laid in or not.
+    annotation, whether annotations are laid in or not, unless ``unannotated`` is ``train``.
 
     :param part: the token file.
     :param overlay: the checked overlay of its folder.
@@ -178,6 +190,7 @@ class InterleavedDocumentSource(DocumentSource):
         tokens: TokensDir,
         annotations: bool,
         train_turns: str,
+        unannotated: str = "leave_out",
         work_dir: PathOrStr,
         label: str | None = None,
     ) -> None:
@@ -190,8 +203,15 @@ class InterleavedDocumentSource(DocumentSource):
         # The masks of a materialised folder hold the policy already, which can cut a run in two.
         has_turns = part.mask is not None and not tokens.interleaved
         self._final_only = train_turns == "final" and has_turns
+        self._leaves_out = self._final_only and unannotated == "leave_out" and overlay is not None
         self._fingerprint = fingerprint(
-            tokens, part, overlay, self._annotations, annotations, self._final_only
+            tokens,
+            part,
+            overlay,
+            laid_in=self._annotations,
+            annotations=annotations,
+            final_only=self._final_only,
+            leaves_out=self._leaves_out,
         )
         self.index_fingerprint = index_fingerprint(self._fingerprint, tokens, part, overlay)
         """Covers besides what :meth:`annotated_lengths` and :meth:`document_keys` tell."""
@@ -227,8 +247,9 @@ class InterleavedDocumentSource(DocumentSource):
     @property
     def unannotated(self) -> int:
         """Conversations of which nothing is trained, as their last run has no annotation."""
-        if self._overlay_dir is None or not self._final_only:
+        if not self._leaves_out:
             return 0
+        assert self._overlay_dir is not None
         return self._overlay_dir.unannotated[self._part.index]
 
     def look_up(self, document: int) -> tuple[str, int]:
@@ -340,7 +361,7 @@ class InterleavedDocumentSource(DocumentSource):
         bounds = self._docs[first : last + 1]
         mask = pread(self._mask_file, np.dtype(bool), int(bounds[0]), int(bounds[-1]))
         annotated = None
-        if self._overlay_dir is not None:
+        if self._leaves_out:
             starts = self._overlay.starts[:-1]
             within = slice(*np.searchsorted(starts, bounds[[0, -1]]))
             annotated = starts[within] - bounds[0]
@@ -354,7 +375,9 @@ class InterleavedDocumentSource(DocumentSource):
         if self._mask_file is None:
             return ids, np.ones(len(ids), bool)
         mask = pread_ranges(self._mask_file, np.dtype(bool), begins, ends)
-        return ids, final_run_mask(mask, bounds, annotated) if self._final_only else mask
+        if not self._final_only:
+            return ids, mask
+        return ids, final_run_mask(mask, bounds, annotated if self._leaves_out else None)
 
     def _scan_documents(self) -> Iterator[int]:
         yield 0

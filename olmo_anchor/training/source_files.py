@@ -55,24 +55,29 @@ def fingerprint(
     tokens: TokensDir,
     part: Part,
     overlay: OverlayDir | None,
+    *,
     laid_in: bool,
     annotations: bool,
     final_only: bool,
+    leaves_out: bool,
 ) -> str:
     """What one token file gives, known by hashes that the manifests tell.
 
     :param laid_in: the overlay's annotations are in what is read.
     :param annotations: what was asked for; a materialised folder has them without an overlay.
-    :param final_only: only final runs are trained, and those only where an annotation stands.
+    :param final_only: only final runs are trained,
+    :param leaves_out: and those only where an annotation stands.
     """
     mask = tokens.manifest.extra["parts"][part.index].get("mask")
     hashes = [part.record["sha256"], mask["sha256"] if mask else None]
     if overlay is not None:
         entry = overlay.manifest.extra["parts"][part.index]
         # Where annotations stand decides what is trained, also where they are not laid in.
-        names = ("ids", "starts", "positions") if laid_in else ("starts",) * final_only
+        names = ("ids", "starts", "positions") if laid_in else ("starts",) * leaves_out
         hashes += [entry[name]["sha256"] for name in names]
     facts = ("InterleavedDocumentSource", *hashes, annotations, final_only)
+    if laid_in and final_only and not leaves_out:
+        facts += ("unannotated conversations are trained",)
     return hashlib.sha256(repr(facts).encode()).hexdigest()
 
 

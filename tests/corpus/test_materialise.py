@@ -176,6 +176,27 @@ def test_a_tokenizer_that_names_other_delimiters_is_not_its_own(
         TokensDir.open(out).tokenizer()
 
 
+def test_conversations_without_an_annotation_are_trained_on_request(
+    write_tokens: Any, write_annotations: Any, tiny: AnchorTokenizer, tmp_path: Path
+) -> None:
+    prompt, answer = tiny.encode("cat?\n"), [*tiny.encode("A cat."), tiny.control.end_of_text]
+    mask = [0] * len(prompt) + [1] * len(answer)
+    tokens = write_tokens([[[*prompt, *answer]] * 3], [[mask] * 3])
+    records = [{"part": 0, "doc": 1, "chunk": 0, "tags": [["topic", "cat"]]}]
+    overlay = tmp_path / "overlay"
+    OverlayConfig(tokens=tokens, annotations=write_annotations(records), out=overlay).run()
+    trained = {}
+    for unannotated in ("leave_out", "train"):
+        out = tmp_path / unannotated
+        options = {"tokens": tokens, "overlay": overlay, "unannotated": unannotated}
+        made = MaterialiseConfig(out=out, value_only_fraction=0.0, **options).run()
+        trained[unannotated] = made.counts["trained_tokens"]
+        assert InterleavedDocumentSourceConfig(tokens=str(out)).build(tmp_path / "work")
+        with pytest.raises(InputError, match="its label masks are written already"):
+            InterleavedDocumentSourceConfig(tokens=str(out), unannotated="train").open()
+    assert trained == {"leave_out": len(answer), "train": 3 * len(answer)}
+
+
 def test_no_overlay_can_be_laid_over_it(
     folders: tuple[Path, Path], tmp_path: Path, write_annotations: Any
 ) -> None:

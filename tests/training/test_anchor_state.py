@@ -128,6 +128,9 @@ def test_the_standard_arm_of_a_corpus_does_not_look_at_the_overlay(
     state = anchor_state(experiment(prose, "story_base_standard"), "a")
     assert state["overlay of source 0"] is None
     # But where annotations stand decides which conversations both arms train.
+    train = "--dataset.sources.0.unannotated=train"
+    one, two = (experiment(corpus, "story_sft_standard", train) for corpus in (chat, patchy_chat))
+    assert anchor_state(one, "a") == anchor_state(two, "a")
     one, two = (experiment(corpus, "story_sft_standard") for corpus in (chat, patchy_chat))
     (overlay,) = said(one, two)
     assert overlay.startswith("overlay of source 0 was '")

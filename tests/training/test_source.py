@@ -99,6 +99,26 @@ def test_no_arm_trains_a_response_without_its_annotation(
     assert standard.fingerprint != whole.fingerprint
 
 
+def test_a_response_without_its_annotation_is_trained_on_request(
+    tiny: AnchorTokenizer, tmp_path: Path
+) -> None:
+    anchored = by_hand(tiny, tmp_path / "a", 7, unannotated="train")
+    standard = by_hand(tiny, tmp_path / "s", 7, annotations=False, unannotated="train")
+    e, o, c = tiny.control.end_of_text, tiny.control.open, tiny.control.close
+    ids, mask = read(anchored, 0, anchored.num_tokens)
+    assert ids == [10, 11, 12, o, 30, c, 13, 14, e, o, 31, c, 20, 21, e]
+    assert mask == [0, 0, 0, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 1, 1]
+    assert read(standard, 0, 9)[1] == [0, 0, 0, 1, 1, 1, 0, 1, 1]
+    check_ranges(anchored, ids, mask)
+    check_ranges(standard, *read(standard, 0, 9))
+    assert (anchored.unannotated, standard.unannotated) == (0, 0)
+    left_out = by_hand(tiny, tmp_path / "l", 7)
+    assert anchored.fingerprint != left_out.fingerprint
+    # Where no annotation decides anything, the standard arm does not look at them.
+    whole = by_hand(tiny, tmp_path / "w", annotations=False, unannotated="train")
+    assert standard.fingerprint == whole.fingerprint
+
+
 def test_the_rest_of_the_turns_needs_no_annotation(tiny: AnchorTokenizer, tmp_path: Path) -> None:
     source = by_hand(tiny, tmp_path, 7, annotations=False, train_turns="all")
     assert read(source, 0, 9)[1] == [0, 1, 0, 1, 1, 1, 0, 1, 1]
@@ -117,6 +137,11 @@ def test_many_conversations_without_an_annotation_are_refused_in_every_arm(
         config.open()
     config.max_unannotated = 0.2
     assert config.build(tmp_path)[0].unannotated == 11  # type: ignore[attr-defined]
+    config.max_unannotated, config.unannotated = None, "train"
+    assert config.build(tmp_path)[0].unannotated == 0  # type: ignore[attr-defined]
+    config.unannotated = "keep"
+    with pytest.raises(InputError, match="unannotated is 'keep'; it is 'leave_out' or 'train'"):
+        config.open()
 
 
 def test_all_turns_train_without_annotations(tiny: AnchorTokenizer, tmp_path: Path) -> None:
