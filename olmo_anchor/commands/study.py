@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from olmo_anchor.commands.options import DIRECTORY, FILE
+from olmo_anchor.commands.study_page import page
 from olmo_anchor.commands.study_world import confusion, conversations, truth, world
 
 __all__ = ["study"]
@@ -18,7 +19,7 @@ def study() -> None:
     """The built-in story world, where every claim can be measured exactly."""
 
 
-for command in (world, conversations, truth, confusion):
+for command in (world, confusion, conversations, truth, page):
     study.add_command(command)
 
 

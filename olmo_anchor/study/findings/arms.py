@@ -1,0 +1,114 @@
+"""What the arms of a seed are: ``grid.json``, which ``study run`` keeps in the seed's folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from olmo_anchor.errors import InputError
+
+__all__ = ["GRID", "ArmSpec", "Grid", "differing", "read_grid"]
+
+GRID = "grid.json"
+_DECIDING = ("method", "base", "data", "recipe", "overrides", "sampling", "of", "size", "at")
+"""Fields that say what an arm is; two seeds of one arm agree in them."""
+
+
+@dataclass(frozen=True)
+class ArmSpec:
+    """An arm as the grid defines it.
+
+    :param method: how it was trained: its colour in figures.
+    :param at: what varies in its group, with its value: ``{"lr": 0.001}``.
+    :param of: the arm whose model it samples; None for one with a model of its own.
+    :param run: the folder of its training run, relative to the seed's; None where it has none.
+    :param decides: all that makes it what it is, for comparison between seeds.
+    """
+
+    name: str
+    group: str
+    title: str
+    method: str
+    base: str | None = None
+    data: str | None = None
+    data_entropy_bits: Mapping[str, float] | None = None
+    size: str | None = None
+    parameters: int | None = None
+    of: str | None = None
+    run: str | None = None
+    at: Mapping[str, Any] = field(default_factory=dict)
+    decides: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """:param source: file and hash that it was read from.
+    :param world: what decides the world but the seed.
+    """
+
+    seed: int
+    arms: dict[str, ArmSpec]
+    source: Mapping[str, Any]
+    world: Mapping[str, Any]
+    versions: Mapping[str, str]
+
+
+def read_grid(folder: Path) -> Grid:
+    """:raises InputError: when the seed's folder has no whole ``grid.json``."""
+    path = folder / GRID
+    try:
+        stored = orjson.loads(path.read_bytes())
+        arms = {one["name"]: _arm(one, stored) for one in stored["arms"]}
+        seed = int(stored["seed"])
+    except FileNotFoundError:
+        raise InputError(
+            f"{folder}: there is no {GRID}, so it is no seed of a study; make one with: "
+            f"olmo-anchor study run --out {folder.parent} --seed N"
+        ) from None
+    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path}: not a whole grid ({error!r}); run the study again") from None
+    return Grid(
+        seed,
+        arms,
+        stored.get("grid") or {},
+        stored.get("world") or {},
+        stored.get("versions") or {},
+    )
+
+
+def _arm(stored: Mapping[str, Any], grid: Mapping[str, Any]) -> ArmSpec:
+    name = stored["name"]
+    decides = {key: stored[key] for key in _DECIDING if stored.get(key) is not None}
+    for key in ("base", "data"):
+        # What the name stands for, where the grid says it.
+        if (said := (grid.get(f"{key}_definitions") or {}).get(stored.get(key))) is not None:
+            decides[key] = said
+    return ArmSpec(
+        name=name,
+        group=stored["group"],
+        title=stored.get("title") or name.rpartition("/")[2],
+        method=stored["method"],
+        decides=decides,
+        at=stored.get("at") or {},
+        **{
+            key: stored.get(key)
+            for key in ("base", "data", "data_entropy_bits", "size", "parameters", "of", "run")
+        },
+    )
+
+
+def differing(one: Grid, other: Grid, arm: str) -> str | None:
+    """In what the arm of one name differs between two seeds; None where it does not."""
+    if one.world != other.world:
+        return "world"
+    first, second = one.arms[arm], other.arms[arm]
+    for key in _DECIDING:
+        if first.decides.get(key) != second.decides.get(key):
+            return key
+    if first.of in one.arms and first.of in other.arms:
+        return differing(one, other, first.of)
+    return None

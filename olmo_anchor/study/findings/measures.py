@@ -1,0 +1,170 @@
+"""What the study reports of an arm, and where the arm's files say it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["ATTRIBUTES", "MEASURES", "Measure", "measured"]
+
+ATTRIBUTES = ("topic", "name", "place", "persona")
+_ESTIMATES = {"": "value", "_plug_in": "plug_in"}
+
+
+@dataclass(frozen=True)
+class Measure:
+    """:param short: heads a column.
+    :param axis: of a figure.
+    """
+
+    short: str
+    axis: str
+    meaning: str
+    digits: int = 2
+
+
+def _entropy(of: str) -> Measure:
+    return Measure(
+        f"{of} (bits)",
+        f"{of} entropy of the answers (bits)",
+        f"entropy of the {of} of the valid answers to open requests, by the estimate of Chao, Wang "
+        "and Jost (2013)",
+    )
+
+
+def _gap(of: str) -> Measure:
+    return Measure(
+        f"gap closed, {of}",
+        f"share of the {of} gap closed",
+        f"(H of the arm - H of standard SFT) / (H of the standard base - H of standard SFT), {of} "
+        "entropy; standard SFT on the same data, both of the same size",
+    )
+
+
+_OF_FOUR = "mean of the four"
+MEASURES: dict[str, Measure] = {
+    **{f"entropy.{one}": _entropy(one) for one in ATTRIBUTES},
+    "entropy.mean": Measure(
+        "mean (bits)",
+        "entropy of the answers, mean of four attributes (bits)",
+        "mean entropy of topic, name, place and persona: the paper's measure of Stories is such a "
+        "mean, over its eight attributes",
+    ),
+    "gap.topic": _gap("topic"),
+    "gap.persona": _gap("persona"),
+    "gap.mean": _gap(_OF_FOUR),
+    "valid": Measure(
+        "valid",
+        "valid answers (share)",
+        "share of answers to open requests that are a whole story on one topic",
+        3,
+    ),
+    "valid.inside": Measure(
+        "valid, SFT topics", "valid answers (share)", "of those about a topic of the SFT data", 3
+    ),
+    "valid.outside": Measure(
+        "valid, other topics", "valid answers (share)", "of those about any other topic", 3
+    ),
+    "style": Measure("style", "style of SFT (share)", "share told in the style that SFT teaches"),
+    "no_annotation": Measure(
+        "without annotation", "without annotation (share)", "share of answers without one"
+    ),
+    "unclosed": Measure(
+        "unclosed", "unclosed (share)", "share that are no answer: the annotation never closed", 3
+    ),
+    "followed.topic": Measure(
+        "annotation followed",
+        "annotation followed (share)",
+        "share of answers about the topic that their annotation says",
+    ),
+    "followed.name": Measure(
+        "annotation followed, name", "annotation followed, name (share)", "the same of the hero"
+    ),
+    "request.inside": Measure(
+        "request followed, SFT topics",
+        "request followed (share)",
+        "share of answers about the topic that the request names, topics of the SFT data",
+    ),
+    "request.outside": Measure(
+        "request followed, other topics",
+        "request followed, topics that SFT never showed (share)",
+        "the same for topics that SFT never showed",
+    ),
+    "request.name": Measure(
+        "request followed, name",
+        "request followed, name (share)",
+        "share of answers with the hero whom the request names",
+    ),
+    "copied": Measure(
+        "named value copied",
+        "named value copied into the annotation (share)",
+        "share of requests whose named value stands in the annotation",
+    ),
+    "kl.topic": Measure(
+        "prior KL (bits)",
+        "KL of the topic prior (bits)",
+        "how far SFT moved the distribution of the first annotated value on open requests: "
+        "KL(after || before), exact",
+        3,
+    ),
+    "perplexity": Measure(
+        "held-out perplexity",
+        "held-out perplexity",
+        "of the text of held-out conversations; an anchored model is given the annotation, so that "
+        "arms with and without annotations are not to be ranked by it",
+    ),
+    "value_loss_change": Measure(
+        "value loss change (nats)",
+        "change of the loss on annotation values (nats)",
+        "held-out cross-entropy of the annotations' values, change since SFT began",
+        3,
+    ),
+}
+"""Of an arm at one seed. Entropies also as the plug-in, as the paper has them (``entropy.topic
+_plug_in``), and the gaps closed from these."""
+
+_PATHS = {
+    "valid": ("valid",),
+    "valid.inside": ("valid_where", "inside"),
+    "valid.outside": ("valid_where", "outside"),
+    "style": ("style",),
+    "no_annotation": ("no_annotation",),
+    "unclosed": ("unclosed",),
+    "followed.topic": ("annotation_followed", "topic"),
+    "followed.name": ("annotation_followed", "name"),
+    "request.inside": ("request_followed", "topic_inside"),
+    "request.outside": ("request_followed", "topic_outside"),
+    "request.name": ("request_followed", "name"),
+    "copied": ("request_in_annotation", "same"),
+    "kl.topic": ("prior_kl_bits", "topic"),
+}
+
+
+def measured(arm: Mapping[str, Any], last: Mapping[str, float]) -> dict[str, float]:
+    """The measures of an arm that its own files say.
+
+    :param arm: ``arms.NAME`` of its ``summary.json``.
+    :param last: the last value of each series of its run's ``metrics.jsonl``.
+    """
+    found: dict[str, float | None] = {}
+    for suffix, field in _ESTIMATES.items():
+        of = {one: _number(arm, ("entropy_bits", one, field)) for one in ATTRIBUTES}
+        found |= {f"entropy.{one}{suffix}": value for one, value in of.items()}
+        all_four = [value for value in of.values() if value is not None]
+        if len(all_four) == len(ATTRIBUTES):
+            found[f"entropy.mean{suffix}"] = math.fsum(all_four) / len(all_four)
+    found |= {key: _number(arm, path) for key, path in _PATHS.items()}
+    if (loss := last.get("drift/text/CE loss")) is not None:
+        found["perplexity"] = math.exp(loss)
+    found["value_loss_change"] = last.get("drift/value/CE loss change")
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def _number(found: Any, path: tuple[str, ...]) -> float | None:
+    for key in path:
+        found = found.get(key) if isinstance(found, Mapping) else None
+    if isinstance(found, Mapping):
+        found = found.get("value")  # measured with an interval of its own, over samples
+    return float(found) if isinstance(found, int | float) else None

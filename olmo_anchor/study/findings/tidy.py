@@ -1,0 +1,90 @@
+"""The findings as a tidy table, and for the terminal."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from olmo_anchor.report.numbers import NOTHING
+from olmo_anchor.study.findings.findings import Findings
+from olmo_anchor.study.findings.measures import MEASURES
+
+__all__ = ["cell", "csv_text", "terminal"]
+
+_SHOWN = {
+    "entropy.topic": "topic\nbits",
+    "entropy.persona": "persona\nbits",
+    "gap.topic": "gap\nclosed",
+    "valid": "\nvalid",
+    "style": "\nstyle",
+    "request.outside": "request\nothers",
+    "kl.topic": "\nKL",
+}
+_FEW = 6
+
+
+def csv_text(findings: Findings) -> str:
+    """A line for each arm and measure: ``group``, ``arm``, ``title``, ``method``, ``measure``,
+    ``mean``, ``low``, ``high`` (both empty below three seeds), ``seeds`` (how many), and the value
+    at each seed."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    about = ("group", "name", "title", "method")
+    seeds = findings.numbers
+    writer.writerow(
+        ["group", "arm", *about[2:], "measure", "mean", "low", "high", "seeds"]
+        + [f"seed_{seed}" for seed in seeds]
+    )
+    for arm in findings.arms.values():
+        keys = dict.fromkeys(key for of in findings.values.get(arm.name, {}).values() for key in of)
+        for key in keys:
+            at = findings.at(arm.name, key)
+            number = findings.of(arm.name, key)
+            assert number is not None
+            writer.writerow(
+                [
+                    *(getattr(arm, field) for field in about),
+                    *(key, number.value, number.low, number.high, len(at)),
+                    *map(at.get, seeds),
+                ]
+            )
+    return out.getvalue()
+
+
+def cell(findings: Findings, arm: str, measure: str) -> str:
+    """A number over seeds, as a table shows it."""
+    found = findings.of(arm, measure)
+    return NOTHING if found is None else found.text(MEASURES[measure].digits)
+
+
+def terminal(findings: Findings) -> Group:
+    """A table of each group with what says most, and below it all that is missing."""
+    parts: list[RenderableType] = []
+    for group in dict.fromkeys(arm.group for arm in findings.arms.values()):
+        table = Table(
+            title=group, title_justify="left", box=None, pad_edge=False, padding=(0, 1, 0, 0)
+        )
+        table.add_column("arm", overflow="fold")
+        for heading in _SHOWN.values():
+            table.add_column(heading, justify="right", overflow="fold")
+        for arm in findings.group(group):
+            name = arm.name.removeprefix(f"{group}/")
+            table.add_row(Text(name), *(cell(findings, arm.name, key) for key in _SHOWN))
+        parts += [table, Text()]
+    return Group(*parts, *(Text(line) for line in _missing(findings)))
+
+
+def _missing(findings: Findings) -> list[str]:
+    """By seed and reason: many arms wait for one thing."""
+    by_reason: dict[tuple[int, str], list[str]] = {}
+    for one in findings.missing:
+        by_reason.setdefault((one.seed, one.why), []).append(one.arm)
+    return [
+        f"seed {seed}, {len(arms)} arms of which {why}: {', '.join(arms[:_FEW])}"
+        + (f" and {len(arms) - _FEW} more" if len(arms) > _FEW else "")
+        for (seed, why), arms in by_reason.items()
+    ]
