@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from olmo_anchor.report.figures.series import Drawing, Line, Panel
-from olmo_anchor.report.figures.style import COLOURS, INK, colour
+from olmo_anchor.report.figures.style import COLOURS, INK, OWN_INK, colour
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
-__all__ = ["Look", "draw", "draw_panels", "looks"]
+__all__ = ["Look", "draw", "draw_panels", "looks", "spread"]
 
 _MARKERS = ("o", "s", "^", "D", "v", "P")
 _DASHES = ("-", "--", ":", "-.")
 _ACROSS = 3
 _SIZE = (4.7, 3.3)
+_APART = 0.075
+"""Of names beside the axes, in heights of the axes."""
 
 
 @dataclass(frozen=True)
@@ -63,14 +66,15 @@ def draw(drawing: Drawing) -> Figure:
     figure, of = _figure(drawing.panels), looks(drawing)
     for axes, panel in zip(figure.axes, drawing.panels, strict=False):
         _panel(axes, panel, of, drawing)
-    handles = [_handle(name, look, drawing) for name, look in of.items()]
-    figure.legend(
-        handles=handles,
-        loc="outside lower center",
-        ncols=min(4, len(handles)),
-        frameon=False,
-        fontsize=9,
-    )
+    if not all(panel.direct for panel in drawing.panels):
+        handles = [_handle(name, look, drawing) for name, look in of.items()]
+        figure.legend(
+            handles=handles,
+            loc="outside lower center",
+            ncols=min(4, len(handles)),
+            frameon=False,
+            fontsize=9,
+        )
     return figure
 
 
@@ -115,6 +119,35 @@ def _panel(axes: Axes, panel: Panel, of: Looks, drawing: Drawing) -> None:
     axes.set_title(panel.title, loc="left", fontsize=10)
     axes.set_xlabel(panel.x)
     axes.set_ylabel(panel.y)
+    if panel.direct:
+        _name_ends(axes, panel, of)
+
+
+def _name_ends(axes: Axes, panel: Panel, of: Looks) -> None:
+    """Names right of the axes, in the colour of their lines, at their height or a little off it."""
+    bottom, top = axes.get_ylim()
+    ends = [(name, y) for name, _, y in panel.levels]
+    ends += [(line.name, line.means[-1][1]) for line in panel.lines if line.points]
+    heights = spread([(y - bottom) / (top - bottom) for _, y in ends], _APART)
+    for (name, _), height in zip(ends, heights, strict=True):
+        axes.text(
+            1.02,
+            height,
+            name,
+            transform=axes.transAxes,
+            color=of[name].colour,
+            fontsize=9,
+            va="center",
+            gid=OWN_INK,
+        )
+
+
+def spread(wanted: Sequence[float], apart: float) -> list[float]:
+    """Heights as wanted, but for those nearer than ``apart`` to the next below, which go up."""
+    found = list(wanted)
+    for before, at in pairwise(sorted(range(len(wanted)), key=lambda at: wanted[at])):
+        found[at] = max(found[at], found[before] + apart)
+    return found
 
 
 def _line(axes: Axes, line: Line, look: Look, panel: Panel) -> None:
@@ -134,6 +167,11 @@ def _line(axes: Axes, line: Line, look: Look, panel: Panel) -> None:
             lw=1.2,
             zorder=3,
         )
+        if point.repeats:
+            across, up = zip(*point.repeats, strict=True)
+            axes.plot(
+                across, up, look.marker, color=look.colour, ms=3.5, mew=0, alpha=0.4, zorder=2
+            )
         if point.label:
             axes.annotate(
                 point.label, (x, y), xytext=(5, 5), textcoords="offset points", fontsize=8

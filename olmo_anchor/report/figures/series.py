@@ -32,12 +32,14 @@ class Point:
     """:param at: where it stands on its line: points at one place are repeated runs.
     :param x: a number without an interval, where it is no measure.
     :param label: written beside it.
+    :param repeats: x and y of the runs that it is the mean of, drawn faint.
     """
 
     at: float
     x: Number
     y: Number
     label: str = ""
+    repeats: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,7 @@ class Panel:
     :param log: the scale of x.
     :param diagonal: draw x = y.
     :param joined: points are joined in the order of ``Line.points``.
+    :param direct: lines and levels are named where they end, so that they need no legend.
     """
 
     title: str
@@ -75,6 +78,7 @@ class Panel:
     log: bool = False
     diagonal: bool = False
     joined: bool = True
+    direct: bool = False
 
     @property
     def ends(self) -> list[float]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["COLOURS", "INK", "OTHERS", "colour", "png", "svg"]
+__all__ = ["COLOURS", "INK", "OTHERS", "OWN_INK", "colour", "png", "svg"]
 
 COLOURS = {
     "base_standard": "#999999",
@@ -21,6 +21,8 @@ OTHERS = ("#0072B2", "#E69F00", "#CC79A7", "#56B4E9", "#D55E00", "#009E73", "#99
 INK = "#7a7f87"
 """Of text and axes: readable on light and dark paper."""
 _PRINT_INK = "#33373c"
+OWN_INK = "own-ink"
+"""The gid of a text that keeps its colour."""
 _DPI = 200
 
 
@@ -70,4 +72,5 @@ def _ink(figure: Figure, ink: str) -> None:
         axes.spines[["top", "right"]].set_visible(False)
         axes.spines[["left", "bottom"]].set_color(ink)
     for text in figure.findobj(Text):
-        text.set_color(ink)
+        if text.get_gid() != OWN_INK:
+            text.set_color(ink)

@@ -14,7 +14,10 @@ from olmo_anchor.errors import InputError
 __all__ = ["GRID", "ArmSpec", "Grid", "differing", "read_grid"]
 
 GRID = "grid.json"
-_DECIDING = ("method", "base", "data", "recipe", "overrides", "sampling", "of", "size", "at")
+_DECIDING = (
+    *("method", "base", "starts_from", "data", "annotations", "recipe", "overrides", "sampling"),
+    *("of", "size", "at"),
+)
 """Fields that say what an arm is; two seeds of one arm agree in them."""
 
 
@@ -26,6 +29,7 @@ class ArmSpec:
     :param at: what varies in its group, with its value: ``{"lr": 0.001}``.
     :param of: the arm whose model it samples; None for one with a model of its own.
     :param run: the folder of its training run, relative to the seed's; None where it has none.
+    :param facts: settings and counts of its run and its sampling, from their manifests.
     :param decides: all that makes it what it is, for comparison between seeds.
     """
 
@@ -37,11 +41,27 @@ class ArmSpec:
     data: str | None = None
     data_entropy_bits: Mapping[str, float] | None = None
     size: str | None = None
-    parameters: int | None = None
     of: str | None = None
     run: str | None = None
     at: Mapping[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
     decides: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def kind(self) -> str:
+        """The method as its group tells methods apart: ``sft_anchored_persona`` of one whose base
+        has annotations of its own."""
+        return str(self.at.get("method", self.method))
+
+    def place(self, along: str) -> float | None:
+        """Where it stands along a setting: what its files say, else the grid; None where neither
+        says a number."""
+        for said in (self.facts.get(along), self.at.get(along)):
+            try:
+                return float(said) if said is not None else None
+            except (TypeError, ValueError):
+                continue
+        return None
 
 
 @dataclass(frozen=True)
@@ -87,6 +107,9 @@ def _arm(stored: Mapping[str, Any], grid: Mapping[str, Any]) -> ArmSpec:
         # What the name stands for, where the grid says it.
         if (said := (grid.get(f"{key}_definitions") or {}).get(stored.get(key))) is not None:
             decides[key] = said
+    plain: dict[str, Any] = {
+        key: stored.get(key) for key in ("base", "data", "data_entropy_bits", "size", "of", "run")
+    }
     return ArmSpec(
         name=name,
         group=stored["group"],
@@ -94,10 +117,7 @@ def _arm(stored: Mapping[str, Any], grid: Mapping[str, Any]) -> ArmSpec:
         method=stored["method"],
         decides=decides,
         at=stored.get("at") or {},
-        **{
-            key: stored.get(key)
-            for key in ("base", "data", "data_entropy_bits", "size", "parameters", "of", "run")
-        },
+        **plain,
     )
 
 

@@ -12,6 +12,7 @@ import orjson
 from olmo_anchor.errors import InputError
 from olmo_anchor.manifest import MANIFEST
 from olmo_anchor.study.findings.arms import GRID, ArmSpec, Grid, differing, read_grid
+from olmo_anchor.study.findings.facts import facts
 from olmo_anchor.study.findings.findings import Findings, Missing, Seed
 from olmo_anchor.study.findings.gaps import gaps
 from olmo_anchor.study.findings.measures import measured
@@ -19,7 +20,7 @@ from olmo_anchor.study.findings.measures import measured
 __all__ = ["collect"]
 
 _METRICS = "metrics.jsonl"
-_DIGITS = 6
+_DIGITS = 5
 
 
 def collect(out: Path) -> Findings:
@@ -120,15 +121,15 @@ def _last_metrics(folder: Path, grid: Grid, arm: ArmSpec) -> dict[str, float]:
 
 
 def _completed(folder: Path, grid: Grid, arm: ArmSpec) -> ArmSpec:
-    """With what the manifests of its run and its data say, where the grid does not."""
-    of = grid.arms.get(arm.of or "", arm)
-    if arm.parameters is None and of.run is not None:
-        counts = _json(folder / of.run / MANIFEST).get("counts") or {}
-        arm = replace(arm, parameters=counts.get("parameters"))
+    """With what the manifests of its run, its sampling and its data say."""
+    if not arm.facts:
+        of = grid.arms.get(arm.of or "", arm)
+        run = {} if of.run is None else _json(folder / of.run / MANIFEST)
+        sampling = _json(folder / "generations" / f"{arm.name}.manifest.json")
+        arm = replace(arm, facts=facts(run, sampling))
     if arm.data_entropy_bits is None and arm.data is not None:
-        manifest = _json(folder / "data" / arm.data / MANIFEST)
-        said = manifest.get("entropy_bits") or (manifest.get("extra") or {}).get("entropy_bits")
-        arm = replace(arm, data_entropy_bits=said)
+        manifest = _json(folder / "data" / arm.data / "conversations" / MANIFEST)
+        arm = replace(arm, data_entropy_bits=(manifest.get("extra") or {}).get("entropy_bits"))
     return arm
 
 

@@ -14,7 +14,7 @@ from olmo_anchor.errors import InputError
 from olmo_anchor.study.findings.arms import ArmSpec
 from olmo_anchor.study.findings.estimate import Estimate, over_seeds
 
-__all__ = ["Findings", "Missing", "Seed", "load_findings"]
+__all__ = ["Findings", "Missing", "Seed", "load_findings", "missing_lines"]
 
 FORMAT = 1
 _DIGITS = 6
@@ -66,37 +66,55 @@ class Findings:
         found = self.at(arm, measure)
         return over_seeds([found[seed] for seed in sorted(found)]) if found else None
 
-    def group(self, name: str) -> list[ArmSpec]:
-        return [arm for arm in self.arms.values() if arm.group == name]
+    def group(self, name: str, method: str | None = None) -> list[ArmSpec]:
+        """Its arms; with a method those trained so."""
+        return [
+            arm for arm in self.arms.values() if arm.group == name and method in (None, arm.method)
+        ]
 
     @property
     def numbers(self) -> list[int]:
         """The seeds."""
         return [seed.seed for seed in self.seeds]
 
-    def to_json(self) -> dict[str, Any]:
-        """With the mean and the interval beside the values of the seeds."""
+    def to_json(self, *, brief: bool = False) -> dict[str, Any]:
+        """:param brief: without means and intervals, which follow from the values of the seeds."""
         return {
             "format": FORMAT,
             "seeds": [asdict(seed) for seed in self.seeds],
-            "arms": [self._arm(arm) for arm in self.arms.values()],
+            "arms": [self._arm(arm, brief) for arm in self.arms.values()],
             "missing": [asdict(one) for one in self.missing],
         }
 
-    def _arm(self, arm: ArmSpec) -> dict[str, Any]:
+    def _arm(self, arm: ArmSpec, brief: bool) -> dict[str, Any]:
         stored = {key: value for key, value in asdict(arm).items() if value not in (None, {})}
         names = dict.fromkeys(key for of in self.values.get(arm.name, {}).values() for key in of)
-        stored["measures"] = {key: self._measure(arm.name, key) for key in names}
+        stored["measures"] = {key: self._measure(arm.name, key, brief) for key in names}
         return stored
 
-    def _measure(self, arm: str, key: str) -> dict[str, Any]:
+    def _measure(self, arm: str, key: str, brief: bool) -> dict[str, Any]:
         found = self.of(arm, key)
         assert found is not None
+        seeds = {str(seed): value for seed, value in self.at(arm, key).items()}
+        if brief:
+            return {"seeds": seeds}
         numbers = {"mean": found.value, "low": found.low, "high": found.high}
         return {
             **{name: value and round(value, _DIGITS) for name, value in numbers.items()},
-            "seeds": {str(seed): value for seed, value in self.at(arm, key).items()},
+            "seeds": seeds,
         }
+
+
+def missing_lines(findings: Findings, of: set[str] | None = None) -> list[str]:
+    """What is not there, by seed and reason: many arms wait for one thing.
+
+    :param of: names of arms; None for all.
+    """
+    by_reason: dict[tuple[int, str], list[str]] = {}
+    for one in findings.missing:
+        if of is None or one.arm in of:
+            by_reason.setdefault((one.seed, one.why), []).append(one.arm)
+    return [f"seed {seed}, {why}: {', '.join(arms)}" for (seed, why), arms in by_reason.items()]
 
 
 def load_findings(path: Path) -> Findings:

@@ -52,7 +52,7 @@ def _data(arm: ArmSpec) -> object:
 
 def _plain(arm: ArmSpec) -> bool:
     """Whether it differs from the main arm of its method in its size or data alone."""
-    return not set(arm.at) - {"size", "topics", "personas"}
+    return not set(arm.at) - {"method", "size", "topics", "personas"}
 
 
 def gaps(

@@ -43,6 +43,7 @@ def _gap(of: str) -> Measure:
     )
 
 
+_NAMED = {"inside": "SFT topics", "outside": "other topics", "name": "name"}
 _OF_FOUR = "mean of the four"
 MEASURES: dict[str, Measure] = {
     **{f"entropy.{one}": _entropy(one) for one in ATTRIBUTES},
@@ -97,11 +98,14 @@ MEASURES: dict[str, Measure] = {
         "request followed, name (share)",
         "share of answers with the hero whom the request names",
     ),
-    "copied": Measure(
-        "named value copied",
-        "named value copied into the annotation (share)",
-        "share of requests whose named value stands in the annotation",
-    ),
+    **{
+        f"copied.{where}": Measure(
+            f"copied, {says}",
+            f"named value copied into the annotation, {says} (share)",
+            f"share of the annotations that have the value which the request names, {says}",
+        )
+        for where, says in _NAMED.items()
+    },
     "kl.topic": Measure(
         "prior KL (bits)",
         "KL of the topic prior (bits)",
@@ -137,7 +141,9 @@ _PATHS = {
     "request.inside": ("request_followed", "topic_inside"),
     "request.outside": ("request_followed", "topic_outside"),
     "request.name": ("request_followed", "name"),
-    "copied": ("request_in_annotation", "same"),
+    "copied.inside": ("request_in_annotation", "topic_inside"),
+    "copied.outside": ("request_in_annotation", "topic_outside"),
+    "copied.name": ("request_in_annotation", "name"),
     "kl.topic": ("prior_kl_bits", "topic"),
 }
 

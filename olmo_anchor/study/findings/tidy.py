@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from olmo_anchor.report.numbers import NOTHING
-from olmo_anchor.study.findings.findings import Findings
+from olmo_anchor.study.findings.findings import Findings, missing_lines
 from olmo_anchor.study.findings.measures import MEASURES
 
 __all__ = ["cell", "csv_text", "terminal"]
@@ -24,7 +24,6 @@ _SHOWN = {
     "request.outside": "request\nothers",
     "kl.topic": "\nKL",
 }
-_FEW = 6
 
 
 def csv_text(findings: Findings) -> str:
@@ -75,16 +74,4 @@ def terminal(findings: Findings) -> Group:
             name = arm.name.removeprefix(f"{group}/")
             table.add_row(Text(name), *(cell(findings, arm.name, key) for key in _SHOWN))
         parts += [table, Text()]
-    return Group(*parts, *(Text(line) for line in _missing(findings)))
-
-
-def _missing(findings: Findings) -> list[str]:
-    """By seed and reason: many arms wait for one thing."""
-    by_reason: dict[tuple[int, str], list[str]] = {}
-    for one in findings.missing:
-        by_reason.setdefault((one.seed, one.why), []).append(one.arm)
-    return [
-        f"seed {seed}, {len(arms)} arms of which {why}: {', '.join(arms[:_FEW])}"
-        + (f" and {len(arms) - _FEW} more" if len(arms) > _FEW else "")
-        for (seed, why), arms in by_reason.items()
-    ]
+    return Group(*parts, *map(Text, missing_lines(findings)))

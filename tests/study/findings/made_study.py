@@ -61,7 +61,7 @@ def summary(topic: float, **more: Any) -> dict[str, Any]:
             "topic_outside": more.get("outside", 0.8),
             "name": 0.7,
         },
-        "request_in_annotation": None,
+        "request_in_annotation": more.get("copied"),
         "prior_kl_bits": {"topic": more["kl"]} if "kl" in more else None,
         "samples": 600,
     }

@@ -60,7 +60,7 @@ def test_measures_come_from_the_arms_own_files(tmp_path: Path) -> None:
     assert of["gap.persona"] == 0.0
     assert "kl.topic" not in found.values["main/sft_standard"][0]
     assert "gap.topic" not in found.values["main/base_standard"][0]
-    assert found.arms["main/sft_anchored"].parameters == 1_000_000
+    assert found.arms["main/sft_anchored"].facts["parameters"] == 1_000_000
 
 
 def test_a_gap_is_of_the_same_data_and_size(tmp_path: Path) -> None:
@@ -151,7 +151,7 @@ def test_the_command_writes_json_and_csv_and_says_what_is_missing(tmp_path: Path
         write_seed(tmp_path, seed, MAIN, numbers)
     done = CliRunner().invoke(cli, ["study", "page", str(tmp_path)], catch_exceptions=False)
     assert done.exit_code == 0, done.output
-    assert "seed 2, 1 arms of which it was not trained: main/base_annotated" in done.output
+    assert "seed 2, it was not trained: main/base_annotated" in done.output
     stored = orjson.loads((tmp_path / "study.json").read_bytes())
     anchored = next(one for one in stored["arms"] if one["name"] == "main/sft_anchored")
     assert anchored["measures"]["entropy.topic"] == {

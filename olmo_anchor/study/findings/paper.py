@@ -1,0 +1,319 @@
+"""What the paper claims that the study tests, and by which numbers (arXiv 2605.09995).
+
+Ranges are chosen before anything is measured, and stand beside every number.
+"""
+
+from __future__ import annotations
+
+from olmo_anchor.study.findings.claims import Claim, Test
+from olmo_anchor.study.findings.numbers import (
+    area,
+    arms,
+    best,
+    correlation,
+    data_entropy,
+    difference,
+    less,
+    level,
+    log_of,
+    slope,
+)
+
+__all__ = ["ANCHORED", "BASE", "CLOSE", "FAR", "PAPER", "POINTS", "STANDARD", "TOPIC"]
+
+BASE, STANDARD, ANCHORED = "main/base_standard", "main/sft_standard", "main/sft_anchored"
+TOPIC = "entropy.topic"
+
+CLOSE = 0.25
+"""Bits. Entropies that differ by less count as equal: the world has 5.58 bits of topics."""
+FAR = 0.5
+"""Bits. Of what the paper calls a substantial or sharp difference."""
+POINTS = 0.05
+"""Shares that differ by less count as equal. The paper's task scores agree within a point of a
+hundred; a share of some hundred answers is not known so well."""
+
+_SIZES = {
+    kind: arms(f"main/{kind}", "sizes", kind=kind)
+    for kind in ("base_standard", "sft_standard", "sft_anchored")
+}
+_EXAMPLES = {kind: arms("sft_examples", kind=kind) for kind in ("sft_standard", "sft_anchored")}
+_FITS = {
+    kind: arms(f"main/{kind}", "lr", "sft_examples", kind=kind)
+    for kind in ("sft_standard", "sft_anchored")
+}
+_TOPICS = {
+    kind: arms(f"main/{kind}", "topics", kind=kind) for kind in ("sft_standard", "sft_anchored")
+}
+_PERSONAS = {
+    kind: arms("personas", kind=kind)
+    for kind in ("sft_standard", "sft_anchored", "sft_anchored_persona")
+}
+_HEAT = {
+    kind: arms(f"main/{kind}", "temperature", kind=kind)
+    for kind in ("sft_standard", "sft_anchored")
+}
+
+
+def _rising(says: str, kind: str) -> Test:
+    number = slope(TOPIC, _SIZES[kind], log_of("parameters"))
+    return Test(says, number, high=0) if kind == "sft_standard" else Test(says, number, low=0)
+
+
+_SKIPPED = (
+    (ANCHORED, "skip/sft_anchored", "anchored from a fully annotated base"),
+    ("skip/sft_without_25", "skip/sft_without_25", "a quarter of the SFT examples unannotated"),
+    (
+        "skip/base_without_15_sft",
+        "skip/base_without_15_sft",
+        "15 % of the pretraining documents unannotated",
+    ),
+)
+
+PAPER = (
+    Claim(
+        "collapse",
+        "Standard SFT makes a model's answers less diverse.",
+        "section 3.2, figure 3",
+        (
+            Test(
+                "topic entropy, base \u2212 standard SFT", difference(TOPIC, BASE, STANDARD), low=0
+            ),
+            Test(
+                "mean of four attributes, base \u2212 standard SFT",
+                difference("entropy.mean", BASE, STANDARD),
+                low=0,
+            ),
+        ),
+    ),
+    Claim(
+        "gap",
+        "Anchored SFT closes roughly 85 % of the gap to the base model.",
+        "section 5.2, figure 5 (Stories, 2.5B)",
+        (
+            Test("share of the topic gap closed", level("gap.topic", ANCHORED), low=0.75),
+            Test("share of the gap closed, mean of four", level("gap.mean", ANCHORED), low=0.75),
+        ),
+    ),
+    Claim(
+        "tasks",
+        "Diversity does not cost ability: task scores of both pipelines agree.",
+        "section 5.2, tables 3 and 4 (here: whether requests are followed)",
+        tuple(
+            Test(
+                f"{says}, anchored \u2212 standard",
+                difference(key, ANCHORED, STANDARD),
+                low=-POINTS,
+            )
+            for key, says in (
+                ("request.inside", "named topic followed, topics of SFT"),
+                ("request.outside", "named topic followed, other topics"),
+                ("request.name", "named hero followed"),
+                ("style", "style of SFT"),
+            )
+        ),
+    ),
+    Claim(
+        "scale",
+        "Collapse worsens with the size of the model, while base models grow more diverse.",
+        "sections 3.2 and 5.2, figures 3 and 5",
+        (
+            _rising("standard SFT: bits of topic entropy per doubling of the size", "sft_standard"),
+            _rising("base: bits of topic entropy per doubling of the size", "base_standard"),
+        ),
+    ),
+    Claim(
+        "scale_reversed",
+        "Anchoring reverses the trend: larger anchored models are more diverse.",
+        "section 5.2, figure 5",
+        (_rising("anchored SFT: bits of topic entropy per doubling of the size", "sft_anchored"),),
+    ),
+    Claim(
+        "annotated_pretraining",
+        "Without annotated pretraining, diversity stays close to that of standard SFT.",
+        "section 5.3, table 5; appendix C.4 (annotations unmasked)",
+        (
+            Test(
+                "topic entropy, standard base with annotations unmasked \u2212 standard SFT",
+                difference(TOPIC, "mask/standard_base_unmasked", STANDARD),
+                -FAR,
+                FAR,
+            ),
+            Test(
+                "topic entropy, anchored \u2212 standard base with annotations unmasked",
+                difference(TOPIC, ANCHORED, "mask/standard_base_unmasked"),
+                low=FAR,
+            ),
+        ),
+    ),
+    Claim(
+        "sampling_needed",
+        "Answering without sampling an annotation first gives substantially less diversity.",
+        "section 5.3, table 5",
+        tuple(
+            Test(
+                f"topic entropy, annotation sampled \u2212 {how}; {says}",
+                difference(TOPIC, sampled, f"{skipped}_{way}"),
+                low=FAR,
+            )
+            for sampled, skipped, says in _SKIPPED
+            for way, how in (("skip", "skipped"), ("empty", "empty"))
+        ),
+    ),
+    Claim(
+        "examples",
+        "The more SFT examples, the less diverse a model after standard SFT.",
+        "section 3.2, figure 4 (right)",
+        (
+            Test(
+                "standard SFT: bits of topic entropy per doubling of the examples",
+                slope(TOPIC, _EXAMPLES["sft_standard"], log_of("share")),
+                high=0,
+            ),
+        ),
+    ),
+    Claim(
+        "examples_reversed",
+        "Anchoring reverses that: more examples, more diversity.",
+        "section 3.2, figure 4 (right)",
+        (
+            Test(
+                "anchored SFT: bits of topic entropy per doubling of the examples",
+                slope(TOPIC, _EXAMPLES["sft_anchored"], log_of("share")),
+                low=0,
+            ),
+        ),
+    ),
+    Claim(
+        "likelihood",
+        "The better standard SFT fits held-out data, the less diverse the model.",
+        "section 3.2, figure 4 (left)",
+        (
+            Test(
+                "standard SFT: correlation of held-out perplexity and topic entropy over learning "
+                "rates and numbers of examples",
+                correlation("perplexity", TOPIC, _FITS["sft_standard"]),
+                low=0,
+            ),
+        ),
+    ),
+    Claim(
+        "likelihood_reversed",
+        "Anchoring reverses that: the better the fit, the more diverse the model.",
+        "section 3.2, figure 4 (left)",
+        (
+            Test(
+                "anchored SFT: the same correlation",
+                correlation("perplexity", TOPIC, _FITS["sft_anchored"]),
+                high=0,
+            ),
+        ),
+    ),
+    Claim(
+        "frontier",
+        "Over temperatures, anchoring improves the frontier of diversity and quality.",
+        "section 5.2, figure 6 (quality: here the share of valid answers)",
+        (
+            Test(
+                "area below the points (valid, topic entropy), anchored \u2212 standard",
+                less(
+                    area(TOPIC, "valid", _HEAT["sft_anchored"]),
+                    area(TOPIC, "valid", _HEAT["sft_standard"]),
+                ),
+                low=0,
+            ),
+            Test(
+                "topic entropy, anchored \u2212 the most that standard SFT has at any temperature "
+                "up to 2 with as many valid answers",
+                less(
+                    level(TOPIC, ANCHORED),
+                    best(
+                        TOPIC,
+                        "valid",
+                        arms(STANDARD, "temperature", "sampling", kind="sft_standard"),
+                        like=ANCHORED,
+                    ),
+                ),
+                low=0,
+            ),
+        ),
+    ),
+    Claim(
+        "data_entropy",
+        "Standard SFT tracks the entropy of its data; anchored SFT is substantially less "
+        "sensitive.",
+        "section 5.4, figure 7 (topics)",
+        (
+            Test(
+                "standard SFT: bits of topic entropy per bit of the data's",
+                slope(TOPIC, _TOPICS["sft_standard"], data_entropy("topic")),
+                low=0.5,
+            ),
+            Test(
+                "the same, standard \u2212 anchored",
+                less(
+                    slope(TOPIC, _TOPICS["sft_standard"], data_entropy("topic")),
+                    slope(TOPIC, _TOPICS["sft_anchored"], data_entropy("topic")),
+                ),
+                low=0.25,
+            ),
+        ),
+    ),
+    Claim(
+        "data_entropy_personas",
+        "For personas, anchored SFT is essentially invariant to the entropy of its data.",
+        "section 5.4, figure 7 (personas)",
+        tuple(
+            Test(
+                f"anchored SFT, {says}: bits of persona entropy per bit of the data's",
+                slope("entropy.persona", _PERSONAS[kind], data_entropy("persona")),
+                -0.1,
+                0.1,
+            )
+            for kind, says in (
+                ("sft_anchored_persona", "the persona annotated"),
+                ("sft_anchored", "the persona not annotated"),
+            )
+        ),
+    ),
+    Claim(
+        "noise",
+        "Annotations need not be right: noise of the annotator does no harm.",
+        "section 5.1 (occasional noise)",
+        tuple(
+            Test(
+                f"{says}, {wrong} % of the tags wrong \u2212 none",
+                difference(key, f"noise/sft_anchored_{wrong}", ANCHORED),
+                low=-least,
+            )
+            for wrong in (10, 30, 50)
+            for key, says, least in (
+                (TOPIC, "topic entropy", CLOSE),
+                ("valid", "valid", POINTS),
+                ("request.outside", "named topic followed, other topics", POINTS),
+            )
+        ),
+    ),
+    Claim(
+        "value_only",
+        "Training keys and delimiters in 0.3 % of the examples keeps the format, at no price in "
+        "diversity.",
+        "section 5.1, appendix C.3",
+        (
+            Test(
+                "anchored SFT (0.3 %): answers without an annotation",
+                level("no_annotation", ANCHORED),
+                high=0.02,
+            ),
+            Test(
+                "anchored SFT (0.3 %): annotations that never close",
+                level("unclosed", ANCHORED),
+                high=0.02,
+            ),
+            Test(
+                "topic entropy, 0.3 % \u2212 none",
+                difference(TOPIC, ANCHORED, "value_only/0"),
+                low=-CLOSE,
+            ),
+        ),
+    ),
+)
