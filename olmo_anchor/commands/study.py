@@ -9,6 +9,7 @@ import click
 
 from olmo_anchor.commands.options import DIRECTORY, FILE
 from olmo_anchor.commands.study_page import page
+from olmo_anchor.commands.study_run import run
 from olmo_anchor.commands.study_world import confusion, conversations, truth, world
 
 __all__ = ["study"]
@@ -19,7 +20,7 @@ def study() -> None:
     """The built-in story world, where every claim can be measured exactly."""
 
 
-for command in (world, confusion, conversations, truth, page):
+for command in (world, confusion, conversations, truth, run, page):
     study.add_command(command)
 
 

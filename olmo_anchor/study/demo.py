@@ -10,7 +10,6 @@ OUT/report.html
 from __future__ import annotations
 
 import shutil
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +28,7 @@ from olmo_anchor.study.stages import (
     comparison,
     story_world,
 )
+from olmo_anchor.study.times import Times
 from olmo_anchor.terminal import console
 
 __all__ = ["DemoConfig"]
@@ -136,25 +136,7 @@ def _changed(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
 
 def run_stages(stages: list[Stage], root: Path, *, title: str, parallel: int) -> None:
     """Run a pipeline; ``times.json`` keeps the seconds of its stages over all resumed runs."""
-    path = root / "times.json"
-    times: dict[str, float] = {}
-    wall = 0.0
-    if path.is_file():
-        stored = orjson.loads(path.read_bytes())
-        times = {stage["name"]: stage["seconds"] for stage in stored["stages"]}
-        wall = stored["seconds"]
-    began = time.monotonic()
-
-    def keep(stage: Stage, seconds: float) -> None:
-        times[stage.name] = round(seconds, 1)
-        write_json(
-            path,
-            {
-                "seconds": round(wall + time.monotonic() - began, 1),
-                "stages": [{"name": name, "seconds": took} for name, took in times.items()],
-            },
-        )
-
-    pipeline = Pipeline(stages, root / "logs", title, parallel, keep)
-    pipeline.run()
-    console.print(f"{title}: {wall + time.monotonic() - began:.0f} s in all", highlight=False)
+    times = Times(root)
+    places = {root: "OUT", REPOSITORY: "."}
+    Pipeline(stages, root / "logs", title, parallel, times.keep, places=places).run()
+    console.print(f"{title}: {times.total:.0f} s in all", highlight=False)
