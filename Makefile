@@ -1,6 +1,7 @@
 # Everything is one `make` away. `make help` lists the targets.
 #
 #   make demo                                  the built-in story world, from documents to a report
+#   make study SEEDS="0 1 2"                   every claim of the paper, with intervals over seeds
 #   make demo SEEDS="0 1" ENGINE=vllm          more seeds, sampled with vLLM
 #   make demo CORPUS=docs.jsonl SFT=chats.jsonl TOKENIZER=tokenizer.json    your own files
 #   make data CORPUS=wikipedia ANNOTATOR=keyword    a public corpus, from download to overlay
@@ -73,6 +74,28 @@ demo: $(DEMO_VENV)/.installed  ## documents -> anchored model -> report, on a la
 		$(foreach seed,$(SEEDS),--seed $(seed)) \
 		$(if $(CORPUS),--corpus $(CORPUS)) $(if $(SFT),--sft $(SFT)) \
 		$(if $(TOKENIZER),--tokenizer $(TOKENIZER))
+
+.PHONY: study study-gpu
+
+ARMS ?=
+GRID ?=
+PARALLEL ?= 2
+
+# A variable that is named on the command line goes before these.
+study: OUT = runs/study
+study: $(DEMO_VENV)/.installed  ## every claim of the paper on the story world (SEEDS="0 1 2", ARMS="main lr", PARALLEL, ENGINE, OUT)
+	$(DEMO_VENV)/bin/olmo-anchor study run --out $(OUT) --engine $(ENGINE) --parallel $(PARALLEL) \
+		$(foreach seed,$(SEEDS),--seed $(seed)) $(foreach arms,$(ARMS),--arms '$(arms)') \
+		$(if $(GRID),--grid $(GRID)) $(if $(DRY_RUN),--dry-run)
+
+# Ten times the stories, as larger models take more.
+study-gpu: OUT = runs/study-gpu
+study-gpu: PARALLEL = 3
+study-gpu: install  ## larger models on one GPU, for nine minutes: give it again until it is done (SEEDS, ARMS, OUT)
+	$(BIN)/olmo-anchor study run --out $(OUT) --grid train_configs/study_gpu.yaml \
+		--documents 300000 --parallel $(PARALLEL) --stop-after 540 \
+		$(foreach seed,$(SEEDS),--seed $(seed)) $(foreach arms,$(ARMS),--arms '$(arms)') \
+		$(if $(DRY_RUN),--dry-run)
 
 .PHONY: data data-list
 

@@ -116,6 +116,7 @@ class Grid:
     """:param path: the file it was read from.
     :param world: a file for ``study world --world``; None for the built-in world.
     :param suite: of ``evaluate``, for one arm: a file in ``evals/``.
+    :param sample: options of ``generate`` for all arms.
     :param size: of arms that name none: what the recipes make.
     :param sizes: the seconds of a size's step, in times those of the recipes' own size.
     """
@@ -128,6 +129,7 @@ class Grid:
     sizes: Mapping[str, float]
     arms: Mapping[str, Arm]
     groups: Mapping[str, Group]
+    sample: Settings = field(default_factory=dict)
     size: str | None = None
     world: str | None = None
 

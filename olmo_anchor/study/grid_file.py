@@ -17,16 +17,8 @@ __all__ = ["expand", "read_grid"]
 Settings = dict[str, Any]
 
 _SECTIONS = (
-    "world",
-    "suite",
-    "size",
-    "sizes",
-    "annotations",
-    "data",
-    "bases",
-    "methods",
-    "sft",
-    "groups",
+    *("world", "suite", "sample", "size", "sizes", "annotations"),
+    *("data", "sft", "bases", "methods", "groups"),
 )
 _GROUP = ("tests", "default", "with", "arms", "vary")
 _ARM = (
@@ -105,6 +97,7 @@ def expand(stored: Mapping[str, Any], path: Path) -> Grid:
         {name: float(cost) for name, cost in sizes.items()},
         arms,
         groups,
+        _sample(stored, str(path)),
         _text(stored.get("size")),
         _text(stored.get("world")),
     )
@@ -159,11 +152,7 @@ def _arm(
     name: str, group: str, given: Settings, at: Settings, bases: Mapping[str, Base], where: str
 ) -> Arm:
     _known(given, _ARM, where)
-    sample = given.get("sample") or {}
-    _known(sample, _SAMPLE, f"{where}: sample")
-    for option, value in sample.items():
-        if not isinstance(value, str | int | float) or isinstance(value, bool):
-            raise InputError(f"{where}: sample: {option}: {value!r} is neither number nor word")
+    sample = _sample(given, where)
     title = given.get("title")
     if given.get("of") is not None:
         wrong = [key for key in given if key not in ("of", "sample", "title", "set")]
@@ -191,6 +180,15 @@ def _arm(
 
 def _text(value: Any) -> str | None:
     return None if value is None else str(value)
+
+
+def _sample(given: Mapping[str, Any], where: str) -> Settings:
+    sample = _mapping(given, "sample", where)
+    _known(sample, _SAMPLE, f"{where}: sample")
+    for option, value in sample.items():
+        if not isinstance(value, str | int | float) or isinstance(value, bool):
+            raise InputError(f"{where}: sample: {option}: {value!r} is neither number nor word")
+    return sample
 
 
 def _resolve(arm: Arm, arms: Mapping[str, Arm], where: str) -> Arm:

@@ -28,7 +28,6 @@ __all__ = ["SeedStages", "overrides"]
 
 _TOKENS = 66
 """Of pretraining, for each document of a smaller or larger world, as the recipes have them."""
-_SAMPLING = ("--num-samples", "1", "--max-tokens", "200")
 
 
 def overrides(settings: Any) -> list[str]:
@@ -202,12 +201,12 @@ class SeedStages:
         prompts = "prompts_base.jsonl" if arm.recipe is None else "prompts_chat.jsonl"
         options = [
             word
-            for option, value in arm.sample.items()
+            for option, value in {**self.grid.sample, **arm.sample}.items()
             for word in (f"--{option.replace('_', '-')}", value)
         ]
         command = olmo_anchor(
             *("generate", self.root / model, "--prompts", self.root / "world" / prompts),
-            *("--engine", self.engine, *_SAMPLING, *options, "--seed", self.seed),
+            *("--engine", self.engine, *options, "--seed", self.seed),
             *("--out", self.root / f"{name}.jsonl", "--overwrite"),
         )
         self._add(name, command, f"{name}.manifest.json", model, "world", cost=self._cost(arm))

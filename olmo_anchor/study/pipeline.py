@@ -148,7 +148,7 @@ class Pipeline:
                             f"{self.title}: {self.stop_after:g} seconds are up; the same call goes "
                             f"on. {self._counted()}"
                         )
-                    time.sleep(0.1)
+                    time.sleep(0.2)
                 show(self._shown())
         finally:
             self._stop()
@@ -160,10 +160,13 @@ class Pipeline:
             raise WorkFailed("\n".join([*told, self._counted()]))
 
     def _known(self, argv: Sequence[str]) -> list[str]:
-        words = list(argv)
+        """The same for another environment and other places."""
+        program, words = Path(argv[0]).name, list(argv[1:])
+        if words[:2] == ["-m", "olmo_anchor.cli"]:
+            program, words = "olmo-anchor", words[2:]
         for place, name in self.places.items():
             words = [word.replace(str(place), name) for word in words]
-        return words
+        return [program, *words]
 
     def _mark(self) -> None:
         for state in self._states.values():
@@ -182,9 +185,10 @@ class Pipeline:
     def _is_ours(self, state: _State) -> bool:
         """Whether what lies there was made, or begun, by this very command."""
         try:
-            return bool(orjson.loads(state.note.read_bytes()) == state.made)
+            stored = orjson.loads(state.note.read_bytes())
         except (FileNotFoundError, orjson.JSONDecodeError):
             return False
+        return bool({**stored, "argv": self._known(stored["argv"])} == state.made)
 
     def _step(self) -> bool:
         """Collect what ended, start what can; False when nothing is left that could run."""

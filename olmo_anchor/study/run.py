@@ -107,6 +107,7 @@ class StudyConfig:
             # Now that the manifests of data and runs are there.
             write_json(root / "grid.json", self._described(grid, arms, seed))
         self._page()
+        console.print(f"{self.out}: {_size(self.out) / 1e9:.1f} GB", highlight=False)
         if failures:
             raise WorkFailed("\n".join(failures))
 
@@ -244,3 +245,7 @@ def _kinds(stages: Sequence[Stage]) -> dict[str, list[str]]:
 
 def _in(names: Sequence[str], those: set[str]) -> int:
     return sum(name in those for name in names)
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
