@@ -77,6 +77,8 @@ class _State:
     began: float = 0.0
     seconds: float = 0.0
     process: subprocess.Popen[bytes] | None = None
+    stale: float | None = None
+    """When what lay there before the start was written."""
 
     @property
     def note(self) -> Path:
@@ -174,7 +176,7 @@ class Pipeline:
 
     def _is_done(self, state: _State) -> bool:
         stage = state.stage
-        if not stage.done.exists() or not self._is_ours(state):
+        if not stage.done.exists() or not self._is_ours(state, finished=True):
             return False
         made = stage.done.stat().st_mtime
         needed = [self._states[name] for name in stage.needs]
@@ -182,12 +184,15 @@ class Pipeline:
             one.status == "kept" and one.stage.done.stat().st_mtime <= made for one in needed
         )
 
-    def _is_ours(self, state: _State) -> bool:
-        """Whether what lies there was made, or begun, by this very command."""
+    def _is_ours(self, state: _State, *, finished: bool) -> bool:
+        """Whether what lies there was begun, or also finished, by this very command."""
         try:
             stored = orjson.loads(state.note.read_bytes())
         except (FileNotFoundError, orjson.JSONDecodeError):
             return False
+        if finished and not stored.pop("finished", True):
+            return False
+        stored.pop("finished", None)
         return bool({**stored, "argv": self._known(stored["argv"])} == state.made)
 
     def _step(self) -> bool:
@@ -215,9 +220,8 @@ class Pipeline:
         state.log.parent.mkdir(parents=True, exist_ok=True)
         if stage.resumes is not None and not self._resumes(state):
             shutil.rmtree(stage.resumes, ignore_errors=True)
-        # What is there now is of another command, or of other inputs.
-        stage.done.unlink(missing_ok=True)
-        write_json(state.note, state.made)
+        state.stale = _written(stage.done)
+        write_json(state.note, {**state.made, "finished": False})
         with state.log.open("wb") as log:
             log.write(f"$ {stage.command}\n".encode())
             log.flush()
@@ -237,8 +241,8 @@ class Pipeline:
         state.began, state.status = time.monotonic(), "running"
 
     def _resumes(self, state: _State) -> bool:
-        """Whether what was begun there was begun by this command, on what it needs as it is now."""
-        if state.stage.done.exists() or not self._is_ours(state):
+        """Whether it goes on with what this command began, on what it needs as it is now."""
+        if not self._is_ours(state, finished=False):
             return False
         began = state.note.stat().st_mtime
         needed = [self._states[name].stage for name in state.stage.needs]
@@ -246,7 +250,10 @@ class Pipeline:
 
     def _collect(self, state: _State, code: int) -> None:
         stage = state.stage
-        if code == 0 and stage.done.exists():
+        written = _written(stage.done)
+        # A training run that was stopped in its last moment says that it is finished already.
+        if code == 0 and written is not None and (written != state.stale or stage.resumes):
+            write_json(state.note, {**state.made, "finished": True})
             state.status = "done"
             self.on_finished(stage, state.seconds)
             return
@@ -300,6 +307,10 @@ def _failure(state: _State) -> str:
             f"    {stage.command}",
         ]
     )
+
+
+def _written(path: Path) -> float | None:
+    return path.stat().st_mtime if path.exists() else None
 
 
 def _digest(path: Path) -> str:

@@ -190,6 +190,15 @@ def test_many_failures_are_told_shortly(tmp_path: Path) -> None:
     assert f"s4 failed too: {tmp_path / 'logs' / 's4.log'}" in lines
 
 
+def test_what_lies_there_from_before_does_not_count(tmp_path: Path) -> None:
+    Pipeline([stage(tmp_path, "a")], tmp_path / "logs").run()
+    idle = replace(stage(tmp_path, "a"), argv=(sys.executable, "-c", "pass"))
+    with pytest.raises(WorkFailed, match="ended without writing"):
+        Pipeline([idle], tmp_path / "logs").run()
+    assert Pipeline([idle], tmp_path / "logs").done() == set()
+    assert (tmp_path / "a.done").exists()  # commands know their own output by it
+
+
 def test_when_the_time_is_up_the_same_call_goes_on(tmp_path: Path) -> None:
     # As a training run: told to stop, it writes what it has, and goes on from there.
     program = (
