@@ -27,6 +27,7 @@ class ArmSpec:
 
     :param method: how it was trained: its colour in figures.
     :param at: what varies in its group, with its value: ``{"lr": 0.001}``.
+    :param annotations: their name in the grid.
     :param of: the arm whose model it samples; None for one with a model of its own.
     :param run: the folder of its training run, relative to the seed's; None where it has none.
     :param facts: settings and counts of its run and its sampling, from their manifests.
@@ -39,6 +40,7 @@ class ArmSpec:
     method: str
     base: str | None = None
     data: str | None = None
+    annotations: str | None = None
     data_entropy_bits: Mapping[str, float] | None = None
     size: str | None = None
     of: str | None = None
@@ -49,16 +51,17 @@ class ArmSpec:
 
     @property
     def kind(self) -> str:
-        """The method as its group tells methods apart: ``sft_anchored_persona`` of one whose base
-        has annotations of its own."""
-        return str(self.at.get("method", self.method))
+        """Its method; of one whose annotations have the persona, too, ``METHOD_persona``."""
+        with_persona = self.annotations == "persona" and not self.method.startswith("base")
+        return f"{self.method}_persona" if with_persona else self.method
 
     def place(self, along: str) -> float | None:
         """Where it stands along a setting: what its files say, else the grid; None where neither
         says a number."""
         for said in (self.facts.get(along), self.at.get(along)):
             try:
-                return float(said) if said is not None else None
+                if said is not None:
+                    return float(said)
             except (TypeError, ValueError):
                 continue
         return None
@@ -108,7 +111,8 @@ def _arm(stored: Mapping[str, Any], grid: Mapping[str, Any]) -> ArmSpec:
         if (said := (grid.get(f"{key}_definitions") or {}).get(stored.get(key))) is not None:
             decides[key] = said
     plain: dict[str, Any] = {
-        key: stored.get(key) for key in ("base", "data", "data_entropy_bits", "size", "of", "run")
+        key: stored.get(key)
+        for key in ("base", "data", "annotations", "data_entropy_bits", "size", "of", "run")
     }
     return ArmSpec(
         name=name,

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from olmo_anchor.study.findings.estimate import ENOUGH, Estimate, over_seeds
+from olmo_anchor.study.findings.estimate import ENOUGH, Estimate, over_seeds, rounded
 from olmo_anchor.study.findings.findings import Findings
 
-__all__ = ["RULE", "Claim", "Test", "Verdict", "Weighed", "WeighedTest", "weigh"]
+__all__ = ["RULE", "Check", "Claim", "Verdict", "Weighed", "WeighedCheck", "weigh"]
 
 RULE = (
     f"A test is a number at each seed and the range that the claim puts it in. From {ENOUGH} seeds "
@@ -26,7 +26,7 @@ AtSeed = Callable[[Findings, int], float | None]
 
 
 @dataclass(frozen=True)
-class Test:
+class Check:
     """:param says: what the number is, for a reader.
     :param low, high: the range that the claim puts it in.
     """
@@ -39,9 +39,7 @@ class Test:
 
     @property
     def range(self) -> str:
-        low, high = (
-            f"{end:.{self.digits}f}".replace("-", "\u2212") for end in (self.low, self.high)
-        )
+        low, high = (rounded(end, self.digits) for end in (self.low, self.high))
         if math.isinf(self.high):
             return f"above {low}"
         return f"below {high}" if math.isinf(self.low) else f"from {low} to {high}"
@@ -56,12 +54,12 @@ class Claim:
     name: str
     says: str
     place: str
-    tests: tuple[Test, ...]
+    tests: tuple[Check, ...]
 
 
 @dataclass(frozen=True)
-class WeighedTest:
-    test: Test
+class WeighedCheck:
+    test: Check
     found: Estimate | None
     outcome: Outcome
 
@@ -92,7 +90,7 @@ Verdict = Literal["holds", "does not hold", "holds in part", "not decided", "not
 @dataclass(frozen=True)
 class Weighed:
     claim: Claim
-    tests: tuple[WeighedTest, ...]
+    tests: tuple[WeighedCheck, ...]
 
     @property
     def verdict(self) -> Verdict:
@@ -121,16 +119,16 @@ def weigh(claims: Sequence[Claim], findings: Findings) -> list[Weighed]:
     ]
 
 
-def _weigh(test: Test, findings: Findings) -> WeighedTest:
+def _weigh(test: Check, findings: Findings) -> WeighedCheck:
     at = [test.value(findings, seed) for seed in findings.numbers]
     values = [value for value in at if value is not None]
     if not values:
-        return WeighedTest(test, None, "not measured")
+        return WeighedCheck(test, None, "not measured")
     found = over_seeds(values)
-    return WeighedTest(test, found, _outcome(test, found))
+    return WeighedCheck(test, found, _outcome(test, found))
 
 
-def _outcome(test: Test, found: Estimate) -> Outcome:
+def _outcome(test: Check, found: Estimate) -> Outcome:
     if found.low is None or found.high is None:
         return "not decided"
     if test.low < found.low and found.high < test.high:

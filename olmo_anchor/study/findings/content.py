@@ -11,20 +11,22 @@ from olmo_anchor.study.findings.estimate import ENOUGH
 from olmo_anchor.study.findings.figures import FIGURES
 from olmo_anchor.study.findings.findings import Findings, missing_lines
 from olmo_anchor.study.findings.sections import CLAIMS, SECTIONS, Section
-from olmo_anchor.study.findings.tables import arms_of, arms_table
+from olmo_anchor.study.findings.tables import arms_of, arms_tables, reasons_table
 
 __all__ = ["Part", "parts", "provenance", "repeats"]
 
 
 @dataclass(frozen=True)
 class Part:
-    """:param table: of arms; None where nothing was measured.
+    """:param tables: of arms; none where nothing was measured.
+    :param reasons: why answers are not valid.
     :param drawings: by the name of the figure; those without panels are left out.
     """
 
     section: Section
     weighed: tuple[Weighed, ...]
-    table: PlainTable | None
+    tables: tuple[PlainTable, ...]
+    reasons: PlainTable | None
     drawings: dict[str, Drawing]
     missing: tuple[str, ...]
 
@@ -39,7 +41,8 @@ def _part(section: Section, findings: Findings) -> Part:
     return Part(
         section,
         tuple(weigh([CLAIMS[name] for name in section.claims], findings)),
-        arms_table(section, findings),
+        tuple(arms_tables(section, findings)),
+        reasons_table(section, findings),
         {name: drawing for name, drawing in drawings.items() if drawing.panels},
         tuple(missing_lines(findings, names)),
     )

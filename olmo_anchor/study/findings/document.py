@@ -36,6 +36,7 @@ _MARKED = re.compile(r"<!-- study:(?P<name>\w+) -->\n.*?<!-- /study:(?P=name) --
 _NAMED = re.compile(r"<!-- study:(\w+) -->")
 _NOTHING = "Nothing of this has been measured yet."
 _FOLDER = "study"
+_WITH_REASONS = ("main", "temperature")
 _WHOLE = ("headline", "claims", "own", "rule", "measures", "provenance")
 BLOCKS = (*_WHOLE, *(section.name for section in SECTIONS))
 """Names of what markers may stand around."""
@@ -113,14 +114,15 @@ def _block(name: str, made: Mapping[str, Part], findings: Findings) -> str:
     if name in made:
         return "\n".join(_part(made[name]))
     if name == "headline":
-        return f"{headline(findings)} {repeats(findings)}"
+        return f"{headline(findings)} {repeats(findings)}" if findings.seeds else repeats(findings)
     if name == "rule":
         return RULE
     if name == "measures":
         return "\n".join(f"- **{m.short}**: {m.meaning}" for m in MEASURES.values())
     if name == "provenance":
         return "\n".join(_provenance(findings))
-    return markdown(claims_table(weigh(PAPER if name == "claims" else OWN, findings)))
+    ours = name == "own"
+    return markdown(claims_table(weigh(OWN if ours else PAPER, findings), placed=not ours))
 
 
 def _provenance(findings: Findings) -> Iterator[str]:
@@ -133,21 +135,20 @@ def _provenance(findings: Findings) -> Iterator[str]:
 def _part(part: Part) -> Iterator[str]:
     """Verdicts first, then figures and the table of arms."""
     for one in part.weighed:
-        yield f"- {one.claim.says}{_place(one.claim.place)}: **{one.told}**"
+        yield f"- **{one.told}**: {one.claim.says}{_place(one.claim.place)}"
     yield from ("", markdown(tests_table(part.weighed)), "")
     for name in part.drawings:
         yield from (f"![{part.section.title}]({_FOLDER}/{name}.svg)", "")
-    if part.table is None:
+    if not part.tables:
         yield _NOTHING
-    else:
-        yield markdown(part.table)
-    if part.missing:
-        yield ""
-    yield from (f"Missing: {line}" for line in part.missing)
+    yield "\n\n".join(map(markdown, part.tables))
+    if part.reasons is not None and part.section.name in _WITH_REASONS:
+        yield from ("", "Answers that are not valid, by reason:", "", markdown(part.reasons))
+    yield from (f"\nMissing: {line}" for line in part.missing)
 
 
 def _place(place: str) -> str:
-    return f" ({place})" if place else ""
+    return f" Paper: {place}." if place else ""
 
 
 def markdown(table: PlainTable) -> str:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["ENOUGH", "Estimate", "over_seeds"]
+__all__ = ["ENOUGH", "Estimate", "over_seeds", "rounded"]
 
 ENOUGH = 3
 """Seeds from which on there is an interval."""
@@ -35,8 +35,14 @@ class Estimate:
     def text(self, digits: int = 2) -> str:
         """``2.41 ± 0.07``; of two seeds ``2.38, 2.44``; of one ``2.38``."""
         if self.high is None:
-            return ", ".join(f"{value:.{digits}f}" for value in self.values)
-        return f"{self.value:.{digits}f} ± {self.high - self.value:.{digits}f}"
+            return ", ".join(rounded(value, digits) for value in self.values)
+        return f"{rounded(self.value, digits)} ± {rounded(self.high - self.value, digits)}"
+
+
+def rounded(value: float, digits: int) -> str:
+    """With a minus sign where one is due: not before a zero."""
+    text = f"{value:.{digits}f}"
+    return f"{0:.{digits}f}" if float(text) == 0 else text.replace("-", "\u2212")
 
 
 def over_seeds(values: Sequence[float]) -> Estimate:

@@ -60,12 +60,11 @@ def _controlled(
     findings: Findings, of: str, group: str, kinds: tuple[str, ...], measure: str = ""
 ) -> Panel | None:
     key = measure or f"entropy.{of}"
-    mains = {kind: (f"main/{kind}",) if group == "topics" else () for kind in kinds}
     return panel(
         f"{of} entropy of the SFT data (bits)",
         key,
         [
-            along(findings, kind, arms(*mains[kind], group, kind=kind), data_entropy(of), key)
+            along(findings, kind, arms(f"main/{kind}", group, kind=kind), data_entropy(of), key)
             for kind in kinds
         ],
         levels=levels(findings, key, BASE),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from olmo_anchor.report.figures.series import Drawing, Line, Panel
+from olmo_anchor.study.findings.arms import ArmSpec
 from olmo_anchor.study.findings.findings import Findings
 from olmo_anchor.study.findings.measures import MEASURES
 from olmo_anchor.study.findings.numbers import arms
@@ -13,6 +14,11 @@ __all__ = ["baselines", "held_out", "mask", "skip", "temperature"]
 
 _HEAT = setting("temperature", 1.0)
 _HOT = tuple(f"sampling/sft_standard_{heat}" for heat in ("1.3", "1.6", "2"))
+_SKIPPED = (
+    "skip/sft_without_25",
+    "skip/base_without_15_sft",
+    "skip/base_without_15_sft_opening",
+)
 _OF_HEAT = {
     "base_standard": (),
     "base_annotated": (),
@@ -34,6 +40,10 @@ def temperature(findings: Findings) -> Drawing:
         for kind, hot in _OF_HEAT.items()
     ]
     return drawing(panel(MEASURES["valid"].axis, TOPIC, lines))
+
+
+def _warmth(arm: ArmSpec) -> str:
+    return f"T {_HEAT(arm):g}"
 
 
 def held_out(findings: Findings) -> Drawing:
@@ -68,7 +78,7 @@ def _baselines(findings: Findings, quality: str) -> list[Line | None]:
     verbalized = arms("sampling/sft_standard_verbalized")
     return [
         plane(findings, kind_title("base_standard"), "base_standard", arms(BASE), axes),
-        plane(findings, standard, "sft_standard", arms(STANDARD, *_HOT), axes, _HEAT, "T {:g}"),
+        plane(findings, standard, "sft_standard", arms(STANDARD, *_HOT), axes, _HEAT, _warmth),
         plane(findings, kind_title("sft_anchored"), "sft_anchored", arms(ANCHORED), axes),
         *(
             plane(findings, kind_title(kind), kind, arms("regularized", kind=kind), axes, weight)
@@ -83,7 +93,18 @@ def mask(findings: Findings) -> Drawing:
 
 
 def skip(findings: Findings) -> Drawing:
-    return drawing(_one_by_one(findings, "valid", ANCHORED, "skip"))
+    """A line for each model: its annotation sampled, skipped, and empty."""
+    lines = []
+    for model in (ANCHORED, *_SKIPPED):
+        short = model.partition("/")[2]
+        ways = arms(model, f"skip/{short}_skip", f"skip/{short}_empty")
+        lines.append(plane(findings, short, model, ways, ("valid", TOPIC), label=_way))
+    dotted = levels(findings, TOPIC, BASE)
+    return drawing(panel(MEASURES["valid"].axis, TOPIC, lines, levels=dotted))
+
+
+def _way(arm: ArmSpec) -> str:
+    return str(arm.at.get("annotation", "sampled"))
 
 
 def _one_by_one(findings: Findings, quality: str, *names_or_groups: str) -> Panel | None:

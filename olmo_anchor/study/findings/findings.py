@@ -66,11 +66,9 @@ class Findings:
         found = self.at(arm, measure)
         return over_seeds([found[seed] for seed in sorted(found)]) if found else None
 
-    def group(self, name: str, method: str | None = None) -> list[ArmSpec]:
-        """Its arms; with a method those trained so."""
-        return [
-            arm for arm in self.arms.values() if arm.group == name and method in (None, arm.method)
-        ]
+    def group(self, name: str, kind: str | None = None) -> list[ArmSpec]:
+        """Its arms, or those of one kind."""
+        return [arm for arm in self.arms.values() if arm.group == name and kind in (None, arm.kind)]
 
     @property
     def numbers(self) -> list[int]:
@@ -78,7 +76,9 @@ class Findings:
         return [seed.seed for seed in self.seeds]
 
     def to_json(self, *, brief: bool = False) -> dict[str, Any]:
-        """:param brief: without means and intervals, which follow from the values of the seeds."""
+        """:param brief: without means and intervals, which follow from the values of the seeds, and
+        without what decides an arm.
+        """
         return {
             "format": FORMAT,
             "seeds": [asdict(seed) for seed in self.seeds],
@@ -88,6 +88,8 @@ class Findings:
 
     def _arm(self, arm: ArmSpec, brief: bool) -> dict[str, Any]:
         stored = {key: value for key, value in asdict(arm).items() if value not in (None, {})}
+        if brief:
+            stored.pop("decides", None)
         names = dict.fromkeys(key for of in self.values.get(arm.name, {}).values() for key in of)
         stored["measures"] = {key: self._measure(arm.name, key, brief) for key in names}
         return stored
@@ -105,16 +107,24 @@ class Findings:
         }
 
 
-def missing_lines(findings: Findings, of: set[str] | None = None) -> list[str]:
+def missing_lines(
+    findings: Findings, of: set[str] | None = None, most: int | None = None
+) -> list[str]:
     """What is not there, by seed and reason: many arms wait for one thing.
 
     :param of: names of arms; None for all.
+    :param most: names of a line; the others are counted.
     """
     by_reason: dict[tuple[int, str], list[str]] = {}
     for one in findings.missing:
         if of is None or one.arm in of:
             by_reason.setdefault((one.seed, one.why), []).append(one.arm)
-    return [f"seed {seed}, {why}: {', '.join(arms)}" for (seed, why), arms in by_reason.items()]
+    return [f"seed {seed}, {why}: {_listed(arms, most)}" for (seed, why), arms in by_reason.items()]
+
+
+def _listed(names: Sequence[str], most: int | None) -> str:
+    more = len(names) - most if most is not None else 0
+    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
 
 
 def load_findings(path: Path) -> Findings:

@@ -8,7 +8,7 @@ from olmo_anchor.study.findings.arms import ArmSpec
 
 __all__ = ["LEAST_GAP", "gaps", "references"]
 
-LEAST_GAP = 0.25
+LEAST_GAP = 0.5
 """Bits. Where standard SFT lost less there is no gap to speak of, and no share of it."""
 
 _OF = ("topic", "persona", "mean")

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["ATTRIBUTES", "MEASURES", "Measure", "measured"]
+__all__ = ["ATTRIBUTES", "INVALID", "MEASURES", "Measure", "measured"]
 
 ATTRIBUTES = ("topic", "name", "place", "persona")
+INVALID = "invalid."
+"""Before a reason, its numbers left out: the share of the answers to open requests that are not
+valid for it."""
 _ESTIMATES = {"": "value", "_plug_in": "plug_in"}
 
 
@@ -49,7 +53,7 @@ MEASURES: dict[str, Measure] = {
     **{f"entropy.{one}": _entropy(one) for one in ATTRIBUTES},
     "entropy.mean": Measure(
         "mean (bits)",
-        "entropy of the answers, mean of four attributes (bits)",
+        "entropy, mean of four attributes (bits)",
         "mean entropy of topic, name, place and persona: the paper's measure of Stories is such a "
         "mean, over its eight attributes",
     ),
@@ -90,7 +94,7 @@ MEASURES: dict[str, Measure] = {
     ),
     "request.outside": Measure(
         "request followed, other topics",
-        "request followed, topics that SFT never showed (share)",
+        "request followed, other topics (share)",
         "the same for topics that SFT never showed",
     ),
     "request.name": Measure(
@@ -162,6 +166,11 @@ def measured(arm: Mapping[str, Any], last: Mapping[str, float]) -> dict[str, flo
         if len(all_four) == len(ATTRIBUTES):
             found[f"entropy.mean{suffix}"] = math.fsum(all_four) / len(all_four)
     found |= {key: _number(arm, path) for key, path in _PATHS.items()}
+    if samples := _number(arm, ("samples",)):
+        reasons = arm.get("invalid_reasons") or {}
+        for reason, count in reasons.items():
+            key = INVALID + re.sub(r"\d+", "n", reason)
+            found[key] = (found.get(key) or 0.0) + count / samples
     if (loss := last.get("drift/text/CE loss")) is not None:
         found["perplexity"] = math.exp(loss)
     found["value_loss_change"] = last.get("drift/value/CE loss change")

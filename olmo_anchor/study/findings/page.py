@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from olmo_anchor.report.figures.draw import draw_panels
+from olmo_anchor.report.figures.draw import draw_panels, looks
 from olmo_anchor.report.figures.style import svg
 from olmo_anchor.report.html import render_page
 from olmo_anchor.report.numbers import NOTHING
@@ -47,7 +47,7 @@ def render(findings: Findings) -> str:
         tiles=_tiles(findings),
         repeats=repeats(findings),
         paper=claims_table(weigh(PAPER, findings)),
-        own=claims_table(weigh(OWN, findings)),
+        own=claims_table(weigh(OWN, findings), placed=False),
         rule=RULE,
         parts=[_shown(part) for part in parts(findings)],
         intervals=_INTERVALS if enough else "",
@@ -62,6 +62,11 @@ def _shown(part: Part) -> dict[str, object]:
     groups = " ".join(f"--arms {group}" for group in part.section.groups)
     return {
         **vars(part),
+        "legends": [
+            looks(drawing)
+            for drawing in part.drawings.values()
+            if not all(panel.direct for panel in drawing.panels)
+        ],
         "drawn": drawn,
         "command": f"olmo-anchor study run --out runs/study --seed 0 {groups}",
     }

@@ -5,7 +5,7 @@ Ranges are chosen before anything is measured, and stand beside every number.
 
 from __future__ import annotations
 
-from olmo_anchor.study.findings.claims import Claim, Test
+from olmo_anchor.study.findings.claims import Check, Claim
 from olmo_anchor.study.findings.numbers import (
     area,
     arms,
@@ -45,7 +45,7 @@ _TOPICS = {
     kind: arms(f"main/{kind}", "topics", kind=kind) for kind in ("sft_standard", "sft_anchored")
 }
 _PERSONAS = {
-    kind: arms("personas", kind=kind)
+    kind: arms(f"main/{kind}", "personas", kind=kind)
     for kind in ("sft_standard", "sft_anchored", "sft_anchored_persona")
 }
 _HEAT = {
@@ -54,9 +54,9 @@ _HEAT = {
 }
 
 
-def _rising(says: str, kind: str) -> Test:
+def _rising(says: str, kind: str) -> Check:
     number = slope(TOPIC, _SIZES[kind], log_of("parameters"))
-    return Test(says, number, high=0) if kind == "sft_standard" else Test(says, number, low=0)
+    return Check(says, number, high=0) if kind == "sft_standard" else Check(says, number, low=0)
 
 
 _SKIPPED = (
@@ -75,10 +75,10 @@ PAPER = (
         "Standard SFT makes a model's answers less diverse.",
         "section 3.2, figure 3",
         (
-            Test(
+            Check(
                 "topic entropy, base \u2212 standard SFT", difference(TOPIC, BASE, STANDARD), low=0
             ),
-            Test(
+            Check(
                 "mean of four attributes, base \u2212 standard SFT",
                 difference("entropy.mean", BASE, STANDARD),
                 low=0,
@@ -90,8 +90,8 @@ PAPER = (
         "Anchored SFT closes roughly 85 % of the gap to the base model.",
         "section 5.2, figure 5 (Stories, 2.5B)",
         (
-            Test("share of the topic gap closed", level("gap.topic", ANCHORED), low=0.75),
-            Test("share of the gap closed, mean of four", level("gap.mean", ANCHORED), low=0.75),
+            Check("share of the topic gap closed", level("gap.topic", ANCHORED), low=0.75),
+            Check("share of the gap closed, mean of four", level("gap.mean", ANCHORED), low=0.75),
         ),
     ),
     Claim(
@@ -99,7 +99,7 @@ PAPER = (
         "Diversity does not cost ability: task scores of both pipelines agree.",
         "section 5.2, tables 3 and 4 (here: whether requests are followed)",
         tuple(
-            Test(
+            Check(
                 f"{says}, anchored \u2212 standard",
                 difference(key, ANCHORED, STANDARD),
                 low=-POINTS,
@@ -132,13 +132,13 @@ PAPER = (
         "Without annotated pretraining, diversity stays close to that of standard SFT.",
         "section 5.3, table 5; appendix C.4 (annotations unmasked)",
         (
-            Test(
+            Check(
                 "topic entropy, standard base with annotations unmasked \u2212 standard SFT",
                 difference(TOPIC, "mask/standard_base_unmasked", STANDARD),
                 -FAR,
                 FAR,
             ),
-            Test(
+            Check(
                 "topic entropy, anchored \u2212 standard base with annotations unmasked",
                 difference(TOPIC, ANCHORED, "mask/standard_base_unmasked"),
                 low=FAR,
@@ -150,7 +150,7 @@ PAPER = (
         "Answering without sampling an annotation first gives substantially less diversity.",
         "section 5.3, table 5",
         tuple(
-            Test(
+            Check(
                 f"topic entropy, annotation sampled \u2212 {how}; {says}",
                 difference(TOPIC, sampled, f"{skipped}_{way}"),
                 low=FAR,
@@ -164,7 +164,7 @@ PAPER = (
         "The more SFT examples, the less diverse a model after standard SFT.",
         "section 3.2, figure 4 (right)",
         (
-            Test(
+            Check(
                 "standard SFT: bits of topic entropy per doubling of the examples",
                 slope(TOPIC, _EXAMPLES["sft_standard"], log_of("share")),
                 high=0,
@@ -176,7 +176,7 @@ PAPER = (
         "Anchoring reverses that: more examples, more diversity.",
         "section 3.2, figure 4 (right)",
         (
-            Test(
+            Check(
                 "anchored SFT: bits of topic entropy per doubling of the examples",
                 slope(TOPIC, _EXAMPLES["sft_anchored"], log_of("share")),
                 low=0,
@@ -188,7 +188,7 @@ PAPER = (
         "The better standard SFT fits held-out data, the less diverse the model.",
         "section 3.2, figure 4 (left)",
         (
-            Test(
+            Check(
                 "standard SFT: correlation of held-out perplexity and topic entropy over learning "
                 "rates and numbers of examples",
                 correlation("perplexity", TOPIC, _FITS["sft_standard"]),
@@ -201,7 +201,7 @@ PAPER = (
         "Anchoring reverses that: the better the fit, the more diverse the model.",
         "section 3.2, figure 4 (left)",
         (
-            Test(
+            Check(
                 "anchored SFT: the same correlation",
                 correlation("perplexity", TOPIC, _FITS["sft_anchored"]),
                 high=0,
@@ -213,7 +213,7 @@ PAPER = (
         "Over temperatures, anchoring improves the frontier of diversity and quality.",
         "section 5.2, figure 6 (quality: here the share of valid answers)",
         (
-            Test(
+            Check(
                 "area below the points (valid, topic entropy), anchored \u2212 standard",
                 less(
                     area(TOPIC, "valid", _HEAT["sft_anchored"]),
@@ -221,7 +221,7 @@ PAPER = (
                 ),
                 low=0,
             ),
-            Test(
+            Check(
                 "topic entropy, anchored \u2212 the most that standard SFT has at any temperature "
                 "up to 2 with as many valid answers",
                 less(
@@ -243,12 +243,12 @@ PAPER = (
         "sensitive.",
         "section 5.4, figure 7 (topics)",
         (
-            Test(
+            Check(
                 "standard SFT: bits of topic entropy per bit of the data's",
                 slope(TOPIC, _TOPICS["sft_standard"], data_entropy("topic")),
                 low=0.5,
             ),
-            Test(
+            Check(
                 "the same, standard \u2212 anchored",
                 less(
                     slope(TOPIC, _TOPICS["sft_standard"], data_entropy("topic")),
@@ -263,7 +263,7 @@ PAPER = (
         "For personas, anchored SFT is essentially invariant to the entropy of its data.",
         "section 5.4, figure 7 (personas)",
         tuple(
-            Test(
+            Check(
                 f"anchored SFT, {says}: bits of persona entropy per bit of the data's",
                 slope("entropy.persona", _PERSONAS[kind], data_entropy("persona")),
                 -0.1,
@@ -280,7 +280,7 @@ PAPER = (
         "Annotations need not be right: noise of the annotator does no harm.",
         "section 5.1 (occasional noise)",
         tuple(
-            Test(
+            Check(
                 f"{says}, {wrong} % of the tags wrong \u2212 none",
                 difference(key, f"noise/sft_anchored_{wrong}", ANCHORED),
                 low=-least,
@@ -299,19 +299,19 @@ PAPER = (
         "diversity.",
         "section 5.1, appendix C.3",
         (
-            Test(
+            Check(
                 "anchored SFT (0.3 %): answers without an annotation",
                 level("no_annotation", ANCHORED),
                 high=0.02,
             ),
-            Test(
+            Check(
                 "anchored SFT (0.3 %): annotations that never close",
                 level("unclosed", ANCHORED),
                 high=0.02,
             ),
-            Test(
+            Check(
                 "topic entropy, 0.3 % \u2212 none",
-                difference(TOPIC, ANCHORED, "value_only/0"),
+                difference(TOPIC, ANCHORED, "value_only/sft_anchored_0"),
                 low=-CLOSE,
             ),
         ),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from olmo_anchor.report.figures.series import Drawing, Line, Panel, Point
 from olmo_anchor.report.load import ARM_NAMES
 from olmo_anchor.report.numbers import Number
+from olmo_anchor.study.findings.arms import ArmSpec
 from olmo_anchor.study.findings.estimate import Estimate
 from olmo_anchor.study.findings.findings import Findings
 from olmo_anchor.study.findings.measures import MEASURES
@@ -34,6 +35,7 @@ _KINDS = {
     "frozen": "embeddings and output frozen",
 }
 """What arms of one kind are called."""
+_ASIDE = 0.11
 
 
 def setting(key: str, default: float | None = None) -> Along:
@@ -68,11 +70,12 @@ def plane(
     choose: Choose,
     measures: tuple[str, str],
     by: Along | None = None,
-    label: str = "{:g}",
+    label: Callable[[ArmSpec], str] | None = None,
 ) -> Line | None:
     """The arms by two measures; None where nothing is measured.
 
-    :param by: joins and labels them; without it they stand in the order of the grid.
+    :param by: their order; without it that of the grid.
+    :param label: written beside each; without it where ``by`` puts it.
     """
     points = []
     for place, arm in enumerate(choose(findings)):
@@ -85,7 +88,7 @@ def plane(
                 float(place) if at is None else at,
                 _number(x),
                 _number(y),
-                "" if at is None else label.format(at),
+                label(arm) if label else "" if at is None else f"{at:g}",
                 tuple(zip(x.values, y.values, strict=False)) if len(x.values) > 1 else (),
             )
         )
@@ -94,23 +97,22 @@ def plane(
 
 
 def attributes(findings: Findings, arms: Sequence[str], of: Sequence[str]) -> Panel | None:
-    """Entropies of several attributes side by side, one line of points for each arm."""
+    """Entropies of several attributes, the arms side by side at each."""
+    names = [name for name in arms if findings.values.get(name)]
     lines = []
-    for name in arms:
-        if name not in findings.arms:
-            continue
+    for number, name in enumerate(names):
         kind = findings.arms[name].kind
-        found = [(x, findings.of(name, f"entropy.{one}")) for x, one in enumerate(of)]
+        aside = _ASIDE * (number - (len(names) - 1) / 2)
+        found = [(x + aside, findings.of(name, f"entropy.{one}")) for x, one in enumerate(of)]
         points = tuple(
-            Point(x, Number(float(x)), _number(y), repeats=_repeats(float(x), y))
+            Point(x, Number(x), _number(y), repeats=_repeats(x, y))
             for x, y in found
             if y is not None
         )
-        if points:
-            lines.append(Line(kind_title(kind), kind, points))
+        lines.append(Line(kind_title(kind), kind, points))
     ticks = {float(x): one for x, one in enumerate(of)}
     axis = "entropy of the answers (bits)"
-    return Panel("", "", axis, tuple(lines), ticks=ticks, direct=True) if lines else None
+    return Panel("", "", axis, tuple(lines), ticks=ticks, joined=False) if lines else None
 
 
 def levels(findings: Findings, measure: str, *names: str) -> tuple[tuple[str, str, float], ...]:

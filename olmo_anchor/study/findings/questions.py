@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from olmo_anchor.study.findings.claims import Claim, Test
+from olmo_anchor.study.findings.claims import Check, Claim
 from olmo_anchor.study.findings.numbers import (
     arms,
     best,
@@ -25,8 +25,8 @@ def _eps(kind: str) -> list[str]:
     return [f"eps/{kind}_{eps}" for eps in ("1e-8", "1e-6", "1e-5")]
 
 
-def _reached(says: str, *names_or_groups: str, kind: str | None = None) -> Test:
-    return Test(
+def _reached(says: str, *names_or_groups: str, kind: str | None = None) -> Check:
+    return Check(
         f"topic entropy, anchored \u2212 the most of {says} with as many valid answers",
         less(
             level(TOPIC, ANCHORED),
@@ -43,17 +43,17 @@ OWN = (
         "them, at no price in diversity.",
         "",
         (
-            Test(
+            Check(
                 "named topic copied into the annotation, anchored_given \u2212 anchored",
                 difference("copied.outside", _GIVEN, ANCHORED),
                 low=0,
             ),
-            Test(
+            Check(
                 "named topic followed, other topics, anchored_given \u2212 annotated base",
                 difference("request.outside", _GIVEN, _ANNOTATED),
                 low=-POINTS,
             ),
-            Test(
+            Check(
                 "topic entropy, anchored_given \u2212 anchored",
                 difference(TOPIC, _GIVEN, ANCHORED),
                 low=-CLOSE,
@@ -66,7 +66,7 @@ OWN = (
         "its base does.",
         "",
         (
-            Test(
+            Check(
                 "named topic copied into the annotation, anchored \u2212 annotated base",
                 difference("copied.outside", ANCHORED, _ANNOTATED),
                 low=-POINTS,
@@ -79,8 +79,10 @@ OWN = (
         "topics that SFT never showed.",
         "",
         (
-            Test("valid, standard \u2212 anchored", difference("valid", STANDARD, ANCHORED), low=0),
-            Test(
+            Check(
+                "valid, standard \u2212 anchored", difference("valid", STANDARD, ANCHORED), low=0
+            ),
+            Check(
                 "valid, anchored SFT: topics of SFT \u2212 other topics",
                 less(level("valid.inside", ANCHORED), level("valid.outside", ANCHORED)),
                 low=0,
@@ -92,13 +94,13 @@ OWN = (
         "Sampling with min_p 0.02 closes it, and keeps the diversity.",
         "",
         (
-            Test(
+            Check(
                 "valid, anchored with min_p 0.02 \u2212 standard",
                 difference("valid", "sampling/sft_anchored_min_p", STANDARD),
                 low=-0.01,
                 digits=3,
             ),
-            Test(
+            Check(
                 "topic entropy, min_p 0.02 \u2212 none",
                 difference(TOPIC, "sampling/sft_anchored_min_p", ANCHORED),
                 low=-CLOSE,
@@ -110,12 +112,12 @@ OWN = (
         "It is the mask that anchors: on the annotated base, too, unmasked annotations collapse.",
         "",
         (
-            Test(
+            Check(
                 "topic entropy, anchored \u2212 annotated base with annotations unmasked",
                 difference(TOPIC, ANCHORED, "mask/annotated_base_unmasked"),
                 low=FAR,
             ),
-            Test(
+            Check(
                 "topic entropy, anchored \u2212 standard SFT of the annotated base",
                 difference(TOPIC, ANCHORED, "mask/annotated_base_standard_sft"),
                 low=FAR,
@@ -127,7 +129,7 @@ OWN = (
         "Annotated pretraining shows in request following, also where annotations are unmasked.",
         "",
         tuple(
-            Test(
+            Check(
                 f"named topic followed, {says}: annotated \u2212 standard base, both unmasked",
                 difference(key, "mask/annotated_base_unmasked", "mask/standard_base_unmasked"),
                 low=0,
@@ -144,7 +146,7 @@ OWN = (
         "keep, and fewer answers are valid.",
         "",
         (
-            Test(
+            Check(
                 "valid, anchored \u2212 masked annotations on the standard base",
                 difference("valid", ANCHORED, "mask/standard_base_anchored"),
                 low=POINTS,
@@ -157,12 +159,12 @@ OWN = (
         "annotation, and costs nothing where all have one.",
         "",
         (
-            Test(
+            Check(
                 "style, with it \u2212 without, 15 % of the documents unannotated",
                 difference("style", "skip/base_without_15_sft_opening", "skip/base_without_15_sft"),
                 low=0,
             ),
-            Test(
+            Check(
                 "topic entropy, with it \u2212 without, all annotated",
                 difference(TOPIC, "opening/sft_anchored", ANCHORED),
                 low=-CLOSE,
@@ -174,17 +176,19 @@ OWN = (
         "What is not annotated is not anchored: the persona collapses as in standard SFT.",
         "",
         (
-            Test(
+            Check(
                 "persona entropy, base \u2212 anchored",
                 difference("entropy.persona", BASE, ANCHORED),
                 low=FAR,
             ),
-            Test(
+            Check(
                 "bits of persona entropy per bit of the data's, anchored \u2212 standard",
                 less(
                     *(
                         slope(
-                            "entropy.persona", arms("personas", kind=kind), data_entropy("persona")
+                            "entropy.persona",
+                            arms(f"main/{kind}", "personas", kind=kind),
+                            data_entropy("persona"),
                         )
                         for kind in ("sft_anchored", "sft_standard")
                     )
@@ -200,13 +204,13 @@ OWN = (
         "and the more standard SFT collapses.",
         "",
         (
-            Test(
+            Check(
                 "anchored: bits of prior KL per tenfold epsilon",
                 slope("kl.topic", arms(ANCHORED, *_eps("sft_anchored")), log_of("eps", 10)),
                 high=0,
                 digits=3,
             ),
-            Test(
+            Check(
                 "standard: bits of topic entropy per tenfold epsilon",
                 slope(TOPIC, arms(STANDARD, *_eps("sft_standard")), log_of("eps", 10)),
                 low=0,
@@ -218,7 +222,7 @@ OWN = (
         "The drift goes through the shared embedding and output weights: frozen, they end it.",
         "",
         (
-            Test(
+            Check(
                 "prior KL at epsilon 1e-8, trained \u2212 frozen",
                 difference("kl.topic", "eps/sft_anchored_1e-8", "eps/sft_anchored_frozen_1e-8"),
                 low=0,

@@ -25,6 +25,7 @@ class Section:
     :param beside: arms of other groups that its table starts with.
     :param groups: of the grid, whose arms follow.
     :param columns: measures of the table.
+    :param price: measures of a second table of the same arms.
     :param figures: names, as in :data:`~olmo_anchor.study.findings.figures.FIGURES`.
     :param caption: of the figures.
     :param claims: names.
@@ -39,6 +40,7 @@ class Section:
     figures: tuple[str, ...] = ()
     beside: tuple[str, ...] = ()
     caption: str = ""
+    price: tuple[str, ...] = ()
 
 
 SECTIONS = (
@@ -55,11 +57,13 @@ SECTIONS = (
             "entropy.mean",
             "gap.topic",
             "gap.mean",
-            *("valid", "style", "followed.topic", *_REQUESTS, *_COPIED, "kl.topic", "perplexity"),
         ),
         ("collapse", "gap", "tasks", "request_kept", "given"),
         ("main",),
         caption="Topic and name are in the annotations, place and persona are not.",
+        price=(
+            *("valid", "style", "followed.topic", *_REQUESTS, *_COPIED, "kl.topic", "perplexity"),
+        ),
     ),
     Section(
         "sizes",

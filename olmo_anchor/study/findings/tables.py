@@ -9,11 +9,11 @@ from olmo_anchor.report.plain import PlainTable
 from olmo_anchor.study.findings.arms import ArmSpec
 from olmo_anchor.study.findings.claims import Weighed
 from olmo_anchor.study.findings.findings import Findings
-from olmo_anchor.study.findings.measures import MEASURES
+from olmo_anchor.study.findings.measures import INVALID, MEASURES
 from olmo_anchor.study.findings.sections import Section
 from olmo_anchor.study.findings.tidy import cell
 
-__all__ = ["arms_of", "arms_table", "claims_table", "tests_table"]
+__all__ = ["arms_of", "arms_tables", "claims_table", "reasons_table", "tests_table"]
 
 
 def arms_of(section: Section, findings: Findings) -> list[ArmSpec]:
@@ -22,21 +22,42 @@ def arms_of(section: Section, findings: Findings) -> list[ArmSpec]:
     return [*beside, *(arm for group in section.groups for arm in findings.group(group))]
 
 
-def arms_table(section: Section, findings: Findings) -> PlainTable | None:
-    """A row for each arm that was measured; columns without a number are left out. None where
-    nothing was measured."""
-    measured = [arm for arm in arms_of(section, findings) if findings.values.get(arm.name)]
-    columns = [
-        key
-        for key in section.columns
-        if any(findings.of(arm.name, key) is not None for arm in measured)
-    ]
-    if not measured:
+def arms_tables(section: Section, findings: Findings) -> list[PlainTable]:
+    """A row for each arm that was measured; columns without a number are left out. Empty
+    where nothing was measured."""
+    measured = [arm.name for arm in arms_of(section, findings) if findings.values.get(arm.name)]
+    tables = (_table(findings, measured, keys) for keys in (section.columns, section.price))
+    return [table for table in tables if table is not None]
+
+
+def _table(findings: Findings, arms: Sequence[str], keys: Sequence[str]) -> PlainTable | None:
+    columns = [key for key in keys if any(findings.of(arm, key) is not None for arm in arms)]
+    if not columns:
         return None
-    rows = tuple(
-        (arm.name, *(cell(findings, arm.name, key) for key in columns)) for arm in measured
-    )
+    rows = tuple((arm, *(cell(findings, arm, key) for key in columns)) for arm in arms)
     return PlainTable("", ("arm", *(MEASURES[key].short for key in columns)), rows)
+
+
+def reasons_table(section: Section, findings: Findings) -> PlainTable | None:
+    """Why answers are not valid: the share of all answers by reason; None where none is known."""
+    arms = [arm.name for arm in arms_of(section, findings) if findings.values.get(arm.name)]
+    found = {
+        key
+        for arm in arms
+        for of in findings.values[arm].values()
+        for key in of
+        if key.startswith(INVALID)
+    }
+    if not found:
+        return None
+    columns = sorted(found)
+    rows = tuple((arm, *(_share(findings, arm, key) for key in columns)) for arm in arms)
+    return PlainTable("", ("arm", *(key.removeprefix(INVALID) for key in columns)), rows)
+
+
+def _share(findings: Findings, arm: str, key: str) -> str:
+    number = findings.of(arm, key)
+    return NOTHING if number is None else number.text(3)
 
 
 def tests_table(weighed: Sequence[Weighed]) -> PlainTable:
@@ -49,7 +70,13 @@ def tests_table(weighed: Sequence[Weighed]) -> PlainTable:
     return PlainTable("", ("number", "found", "claimed", "so"), rows)
 
 
-def claims_table(weighed: Sequence[Weighed]) -> PlainTable:
-    """A row for each claim."""
-    rows = tuple((one.claim.says, one.claim.place or NOTHING, one.told) for one in weighed)
-    return PlainTable("", ("claim", "in the paper", "here"), rows)
+def claims_table(weighed: Sequence[Weighed], *, placed: bool = True) -> PlainTable:
+    """A row for each claim.
+
+    :param placed: with its place in the paper.
+    """
+    header = ("claim", "in the paper", "here") if placed else ("question", "here")
+    rows = tuple(
+        (one.claim.says, *((one.claim.place,) if placed else ()), one.told) for one in weighed
+    )
+    return PlainTable("", header, rows)

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from olmo_anchor.report.numbers import NOTHING
+from olmo_anchor.study.findings.estimate import rounded
 from olmo_anchor.study.findings.findings import Findings, missing_lines
 from olmo_anchor.study.findings.measures import MEASURES
 
@@ -22,8 +23,10 @@ _SHOWN = {
     "valid": "\nvalid",
     "style": "\nstyle",
     "request.outside": "request\nothers",
-    "kl.topic": "\nKL",
+    "kl.topic": "prior\nKL",
 }
+"""Means only: 80 columns have no room for intervals, which the page has."""
+_FEW = 6
 
 
 def csv_text(findings: Findings) -> str:
@@ -60,8 +63,13 @@ def cell(findings: Findings, arm: str, measure: str) -> str:
     return NOTHING if found is None else found.text(MEASURES[measure].digits)
 
 
+def _mean(findings: Findings, arm: str, measure: str) -> str:
+    found = findings.of(arm, measure)
+    return NOTHING if found is None else rounded(found.value, MEASURES[measure].digits)
+
+
 def terminal(findings: Findings) -> Group:
-    """A table of each group with what says most, and below it all that is missing."""
+    """A table of means for each group, with what says most, and below it all that is missing."""
     parts: list[RenderableType] = []
     for group in dict.fromkeys(arm.group for arm in findings.arms.values()):
         table = Table(
@@ -69,9 +77,9 @@ def terminal(findings: Findings) -> Group:
         )
         table.add_column("arm", overflow="fold")
         for heading in _SHOWN.values():
-            table.add_column(heading, justify="right", overflow="fold")
+            table.add_column(heading, justify="right", no_wrap=True)
         for arm in findings.group(group):
             name = arm.name.removeprefix(f"{group}/")
-            table.add_row(Text(name), *(cell(findings, arm.name, key) for key in _SHOWN))
+            table.add_row(Text(name), *(_mean(findings, arm.name, key) for key in _SHOWN))
         parts += [table, Text()]
-    return Group(*parts, *map(Text, missing_lines(findings)))
+    return Group(*parts, *map(Text, missing_lines(findings, most=_FEW)))
