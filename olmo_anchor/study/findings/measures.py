@@ -47,7 +47,7 @@ def _gap(of: str) -> Measure:
     )
 
 
-_NAMED = {"inside": "SFT topics", "outside": "other topics", "name": "name"}
+_NAMED = {"inside": "SFT topics named", "outside": "other topics named", "name": "name named"}
 _OF_FOUR = "mean of the four"
 MEASURES: dict[str, Measure] = {
     **{f"entropy.{one}": _entropy(one) for one in ATTRIBUTES},
@@ -117,6 +117,14 @@ MEASURES: dict[str, Measure] = {
         "KL(after || before), exact",
         3,
     ),
+    **{
+        f"kl.{where}": Measure(
+            f"annotation KL, {says} (bits)",
+            f"KL of the annotation, {says} (bits)",
+            f"KL(after || before) of whole annotations, from those sampled, {says}",
+        )
+        for where, says in {"open": "open requests", **_NAMED}.items()
+    },
     "perplexity": Measure(
         "held-out perplexity",
         "held-out perplexity",
@@ -149,6 +157,10 @@ _PATHS = {
     "copied.outside": ("request_in_annotation", "topic_outside"),
     "copied.name": ("request_in_annotation", "name"),
     "kl.topic": ("prior_kl_bits", "topic"),
+    "kl.open": ("annotation_kl_bits", "open"),
+    "kl.inside": ("annotation_kl_bits", "topic_inside"),
+    "kl.outside": ("annotation_kl_bits", "topic_outside"),
+    "kl.name": ("annotation_kl_bits", "name"),
 }
 
 

@@ -71,6 +71,11 @@ OWN = (
                 difference("copied.outside", ANCHORED, _ANNOTATED),
                 low=-POINTS,
             ),
+            Check(
+                "KL of the annotation in bits, other topics named \u2212 nothing named",
+                less(level("kl.outside", ANCHORED), level("kl.open", ANCHORED)),
+                high=0.1,
+            ),
         ),
     ),
     Claim(

@@ -16,6 +16,7 @@ _ENTROPIES = ("entropy.topic", "entropy.name", "entropy.place", "entropy.persona
 _BRIEF = ("entropy.topic", "entropy.persona", "gap.topic", "valid", "style")
 _REQUESTS = ("request.inside", "request.outside", "request.name")
 _COPIED = ("copied.inside", "copied.outside", "copied.name")
+_DRIFT = ("kl.open", "kl.inside", "kl.outside")
 _MAIN = ("main/base_standard", "main/sft_standard", "main/sft_anchored")
 
 
@@ -62,7 +63,8 @@ SECTIONS = (
         ("main",),
         caption="Topic and name are in the annotations, place and persona are not.",
         price=(
-            *("valid", "style", "followed.topic", *_REQUESTS, *_COPIED, "kl.topic", "perplexity"),
+            *("valid", "style", "followed.topic", *_REQUESTS, *_COPIED),
+            *("kl.topic", *_DRIFT, "perplexity"),
         ),
     ),
     Section(
@@ -105,7 +107,7 @@ SECTIONS = (
         "The paper leaves annotated pretraining out and unmasks the annotations at once. Here each "
         "is left out alone, too.",
         ("mask",),
-        (*_BRIEF, "followed.topic", "no_annotation", *_REQUESTS, *_COPIED, "kl.topic"),
+        (*_BRIEF, "followed.topic", "no_annotation", *_REQUESTS, *_COPIED, "kl.topic", *_DRIFT),
         ("annotated_pretraining", "mask", "unmasked_requests", "masked_on_standard"),
         ("mask",),
         _MAIN,
@@ -205,7 +207,7 @@ SECTIONS = (
         "The mask keeps annotations out of the loss, but their weights are shared with the "
         "response's. How far do they drift, and what stops it?",
         ("eps", "eps_gentle"),
-        (*_BRIEF, "request.outside", "copied.outside", "kl.topic", "value_loss_change"),
+        (*_BRIEF, "request.outside", "copied.outside", "kl.topic", *_DRIFT, "value_loss_change"),
         ("eps", "eps_frozen"),
         ("eps",),
         _MAIN,
