@@ -4,7 +4,8 @@
     ... (replaced)
     <!-- /study:NAME -->
 
-Beside it lie ``study/results.json``, from which the blocks are made, and the figures.
+Beside it lie ``study/results.json``, from which the blocks are made, and the figures. Of a second
+study, with a name of its own, markers say ``study:OF/NAME``, and its files lie in ``study/OF``.
 """
 
 from __future__ import annotations
@@ -32,8 +33,8 @@ from olmo_anchor.study.findings.tables import claims_table, tests_table
 
 __all__ = ["BLOCKS", "check_document", "filled", "write_document"]
 
-_MARKED = re.compile(r"<!-- study:(?P<name>\w+) -->\n.*?<!-- /study:(?P=name) -->", re.DOTALL)
-_NAMED = re.compile(r"<!-- study:(\w+) -->")
+_MARKED = re.compile(r"<!-- study:(?P<name>[\w/]+) -->\n.*?<!-- /study:(?P=name) -->", re.DOTALL)
+_NAMED = re.compile(r"<!-- study:([\w/]+) -->")
 _NOTHING = "Nothing of this has been measured yet."
 _FOLDER = "study"
 _WITH_REASONS = ("main", "temperature")
@@ -42,18 +43,21 @@ BLOCKS = (*_WHOLE, *(section.name for section in SECTIONS))
 """Names of what markers may stand around."""
 
 
-def filled(text: str, findings: Findings) -> str:
-    """The document with its blocks made anew. A pure function.
+def filled(text: str, findings: Findings, of: str = "") -> str:
+    """The document with the blocks of a study made anew. A pure function.
 
+    :param of: the study's name in markers; empty for those without one.
     :raises InputError: when a marker has no end or names no block.
     """
     _check(text, "the document")
     made = {part.section.name: part for part in parts(findings)}
 
     def block(found: re.Match[str]) -> str:
-        name = found["name"]
-        content = _block(name, made, findings)
-        return f"<!-- study:{name} -->\n{content}\n<!-- /study:{name} -->"
+        whose, _, name = found["name"].rpartition("/")
+        if whose != of:
+            return found[0]
+        content = _block(name, made, findings, _folder(of))
+        return f"<!-- study:{found['name']} -->\n{content}\n<!-- /study:{found['name']} -->"
 
     return _MARKED.sub(block, text)
 
@@ -65,13 +69,14 @@ def check_document(path: Path) -> None:
     _check(path.read_text("utf-8"), str(path))
 
 
-def write_document(path: Path, findings: Findings) -> list[Path]:
+def write_document(path: Path, findings: Findings, of: str = "") -> list[Path]:
     """Fill it in; write the numbers and the figures beside it.
 
+    :param of: as :func:`filled` has it.
     :returns: what was written.
     :raises ImportError: when matplotlib is not installed.
     """
-    folder = path.parent / _FOLDER
+    folder = path.parent / _folder(of)
     drawings = {name: of for part in parts(findings) for name, of in part.drawings.items()}
     contents = {f"{name}.svg": svg(draw(drawing)) for name, drawing in drawings.items()}
     contents["results.json"] = compact(findings)
@@ -81,7 +86,7 @@ def write_document(path: Path, findings: Findings) -> list[Path]:
     for stale in folder.glob("*.svg"):
         if stale.name not in contents:
             stale.unlink()
-    text = filled(path.read_text("utf-8"), findings)
+    text = filled(path.read_text("utf-8"), findings, of)
     with atomic_write(path) as file:
         file.write(text.encode())
     return [path, *(folder / name for name in contents)]
@@ -104,15 +109,19 @@ _LISTS = ("seeds", "arms", "missing")
 def _check(text: str, where: str) -> None:
     closed = [found["name"] for found in _MARKED.finditer(text)]
     for name in _NAMED.findall(text):
-        if name not in BLOCKS:
+        if name.rpartition("/")[2] not in BLOCKS:
             raise InputError(f"{where}: study:{name} is no block; there are {', '.join(BLOCKS)}")
         if name not in closed:
             raise InputError(f"{where}: study:{name} has no <!-- /study:{name} --> after it")
 
 
-def _block(name: str, made: Mapping[str, Part], findings: Findings) -> str:
+def _folder(of: str) -> str:
+    return f"{_FOLDER}/{of}" if of else _FOLDER
+
+
+def _block(name: str, made: Mapping[str, Part], findings: Findings, folder: str) -> str:
     if name in made:
-        return "\n".join(_part(made[name]))
+        return "\n".join(_part(made[name], folder))
     if name == "headline":
         return f"{headline(findings)} {repeats(findings)}" if findings.seeds else repeats(findings)
     if name == "rule":
@@ -132,13 +141,13 @@ def _provenance(findings: Findings) -> Iterator[str]:
         yield f"- missing, {line}"
 
 
-def _part(part: Part) -> Iterator[str]:
+def _part(part: Part, folder: str) -> Iterator[str]:
     """Verdicts first, then figures and the table of arms."""
     for one in part.weighed:
         yield f"- **{one.told}**: {one.claim.says}{_place(one.claim.place)}"
     yield from ("", markdown(tests_table(part.weighed)), "")
     for name in part.drawings:
-        yield from (f"![{part.section.title}]({_FOLDER}/{name}.svg)", "")
+        yield from (f"![{part.section.title}]({folder}/{name}.svg)", "")
     if not part.tables:
         yield _NOTHING
     yield "\n\n".join(map(markdown, part.tables))

@@ -136,9 +136,9 @@ def panel(
     log: bool = False,
     diagonal: bool = False,
 ) -> Panel | None:
-    """None where no line has a point."""
+    """None where all points stand at one place: such a panel shows nothing."""
     found = tuple(line for line in lines if line is not None)
-    if not found:
+    if len({point.x.value for line in found for point in line.points}) < 2:
         return None
     y = MEASURES[measure].axis
     return Panel(title, x, y, found, levels, ticks, log=log, diagonal=diagonal, direct=True)

@@ -24,11 +24,13 @@ class FindingsConfig:
     """:param out: the folder of the study, with ``seed-N`` in it.
     :param html: the page; default ``OUT/study.html``.
     :param docs: a Markdown file with markers, whose blocks are filled in.
+    :param name: of this study in the markers; empty for those without one.
     """
 
     out: Path
     html: Path | None = None
     docs: Path | None = None
+    name: str = ""
 
     def run(self) -> None:
         """Write ``study.json``, ``study.csv`` and the page in the place of earlier ones, and print
@@ -52,7 +54,7 @@ class FindingsConfig:
         try:
             write_page(html, render(findings))
             if self.docs is not None:
-                written += write_document(self.docs, findings)
+                written += write_document(self.docs, findings, self.name)
         except ImportError:
             raise InputError(
                 "the page needs matplotlib: pip install 'olmo-anchor[report]'"

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 Numbers = Mapping[str, Any]
-SIZES = {"xs": 100_000, "s": 1_000_000, "m": 4_000_000}
+SIZES = {"xs": 100_000, "s": 1_000_000, "m": 4_000_000, "l": 10_000_000}
 
 
 def arm(name: str, method: str, **more: Any) -> dict[str, Any]:
@@ -102,7 +102,9 @@ def write_seed(
         write(folder / "arms" / name / "manifest.json", {})
         if one["run"]:
             parameters = SIZES[one["size"]]
-            write(folder / one["run"] / "manifest.json", {"counts": {"parameters": parameters}})
+            optim = {"optim": {"eps": one.get("eps", 1e-4)}}
+            manifest = {"counts": {"parameters": parameters}, "config": {"train_module": optim}}
+            write(folder / one["run"] / "manifest.json", manifest)
             lines = [
                 orjson.dumps({"step": step, "drift/text/CE loss": loss})
                 for step, loss in enumerate((losses or {}).get(name, ()))

@@ -137,6 +137,14 @@ def test_the_document_is_filled_in_and_keeps_its_prose(out: Path) -> None:
     assert filled(made, collect(out)) == made
 
 
+def test_blocks_of_another_study_are_left_alone(out: Path) -> None:
+    text = "<!-- study:gpu/topics -->\nkept\n<!-- /study:gpu/topics -->\n"
+    assert filled(text, collect(out)) == text
+    made = filled(text, collect(out), "gpu")
+    assert "kept" not in made
+    assert "](study/gpu/topics.svg)" in made
+
+
 def test_a_wrong_marker_is_refused(out: Path) -> None:
     with pytest.raises(InputError, match="study:nothing is no block"):
         filled("<!-- study:nothing -->\n<!-- /study:nothing -->", collect(out))
@@ -153,7 +161,7 @@ def test_the_command_writes_the_document_and_what_it_is_made_of(out: Path) -> No
     assert done.exit_code == 0, done.output
     folder = docs.parent / "study"
     assert (folder / "topics.svg").read_text().startswith("<svg")
-    assert not (folder / "eps.svg").exists()
+    assert not (folder / "sft_examples.svg").exists()
     again = load_findings(folder / "results.json")
     assert filled(docs.read_text(), again) == docs.read_text()
     assert compact(again) == (folder / "results.json").read_text()
@@ -169,10 +177,10 @@ def test_a_page_of_something_else_is_not_replaced(out: Path) -> None:
 
 def test_the_committed_document_is_what_the_committed_numbers_say() -> None:
     """Else: olmo-anchor study page runs/study --docs docs/study.md"""
-    findings = load_findings(DOCUMENT.parent / "study" / "results.json")
-    text = DOCUMENT.read_text("utf-8")
-    assert filled(text, findings) == text
+    folder, text = DOCUMENT.parent / "study", DOCUMENT.read_text("utf-8")
+    assert filled(text, load_findings(folder / "results.json")) == text
+    assert filled(text, load_findings(folder / "gpu" / "results.json"), "gpu") == text
     marked = re.findall(r"<!-- study:(\w+) -->", text)
     assert sorted(marked) == sorted(BLOCKS)
-    for figure in re.findall(r"\]\((study/\w+\.svg)\)", text):
+    for figure in re.findall(r"\]\((study/[\w/]+\.svg)\)", text):
         assert (DOCUMENT.parent / figure).is_file(), figure
