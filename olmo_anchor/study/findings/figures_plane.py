@@ -109,7 +109,12 @@ def _way(arm: ArmSpec) -> str:
 
 def _one_by_one(findings: Findings, quality: str, *names_or_groups: str) -> Panel | None:
     lines = [
-        plane(findings, arm.title, arm.name, arms(arm.name), (quality, TOPIC))
+        plane(findings, arm.title, _method(arm), arms(arm.name), (quality, TOPIC))
         for arm in arms(*names_or_groups)(findings)
     ]
     return panel(MEASURES[quality].axis, TOPIC, lines, levels=levels(findings, TOPIC, BASE))
+
+
+def _method(arm: ArmSpec) -> str:
+    """A main arm has its colour everywhere; variants differ from it."""
+    return arm.kind if arm.group == "main" else arm.name

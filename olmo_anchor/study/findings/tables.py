@@ -75,8 +75,8 @@ def claims_table(weighed: Sequence[Weighed], *, placed: bool = True) -> PlainTab
 
     :param placed: with its place in the paper.
     """
-    header = ("claim", "in the paper", "here") if placed else ("question", "here")
+    header = ("claim", "here", "in the paper") if placed else ("question", "here")
     rows = tuple(
-        (one.claim.says, *((one.claim.place,) if placed else ()), one.told) for one in weighed
+        (one.claim.says, one.told, *((one.claim.place,) if placed else ())) for one in weighed
     )
     return PlainTable("", header, rows)
