@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -20,32 +21,84 @@ _SHARE = click.FloatRange(0, 1)
 @click.option(
     "--world", "file", type=FILE, help="A world of your own, as YAML.  [default: the built-in one]"
 )
+@click.option(
+    "--simplestories",
+    metavar="FILE|FOLDER|HUB_ID",
+    help="Stories of this data set in the world's place: Parquet, or SimpleStories/SimpleStories.",
+)
 @_SEED
 @click.option("--documents", type=click.IntRange(min=1), help="Pretraining documents.")
+@click.option(
+    "--held-back",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    help="With --simplestories: the share of the stories kept for SFT data.  [default: 0.5]",
+)
+@click.option(
+    "--tokenizer",
+    help="With --simplestories: a tokenizer.json, a folder or a hub id to put beside the corpus.",
+)
 @OVERWRITE
-def world(out: Path, file: Path | None, seed: int, documents: int | None, overwrite: bool) -> None:
+def world(
+    out: Path,
+    file: Path | None,
+    simplestories: str | None,
+    seed: int,
+    documents: int | None,
+    held_back: float | None,
+    tokenizer: str | None,
+    overwrite: bool,
+) -> None:
     """Write the story world: a corpus of short stories about 48 topics, and the truth about them.
 
     Writes documents.jsonl and conversations.jsonl (for tokenize), labels.jsonl (for study truth),
     truth.jsonl and conversations_truth.jsonl (for annotate --annotator oracle), prompts_base.jsonl
     and prompts_chat.jsonl (for generate), tokenizer.json and, last, manifest.json. Another world,
-    with attributes, values and sentences of your own, is a YAML file (docs/world.md).
+    with attributes, values and sentences of your own, is a YAML file; the stories of SimpleStories
+    can take the place of the world's (docs/world.md).
 
     \b
     Example:
       olmo-anchor study world --out runs/world --seed 0
       olmo-anchor study world --world weather.yaml --out runs/weather
+      olmo-anchor study world --simplestories SimpleStories/SimpleStories --out runs/simple \\
+          --tokenizer allenai/dolma2-tokenizer
     """
-    from olmo_anchor.study.files import write_world
-    from olmo_anchor.study.world_file import built_in, read_world
+    if simplestories is None:
+        if tokenizer is not None or held_back is not None:
+            raise InputError("--tokenizer and --held-back belong to --simplestories")
+        counts = _told(out, file, seed, documents, overwrite)
+    elif file is not None:
+        raise InputError("--world and --simplestories: a world is made from one of them")
+    else:
+        from olmo_anchor.study.simplestories import HELD_BACK, write_simplestories
 
-    told = built_in() if file is None else read_world(file)
-    counts = write_world(out, told, seed, documents, source=file, overwrite=overwrite).counts
+        counts = write_simplestories(
+            out,
+            simplestories,
+            seed,
+            documents,
+            held_back=held_back or HELD_BACK,
+            tokenizer=tokenizer,
+            overwrite=overwrite,
+        ).counts
     click.echo(f"{out}: " + ", ".join(f"{n:,} {what}" for what, n in counts.items()))
+    beside = (out / "tokenizer.json").is_file()
     click.echo(
         f"next: olmo-anchor tokenize {out / 'documents.jsonl'} "
-        f"--tokenizer {out / 'tokenizer.json'} --out TOKENS_DIR"
+        f"--tokenizer {out / 'tokenizer.json' if beside else 'TOKENIZER'} --out TOKENS_DIR"
     )
+
+
+def _told(
+    out: Path, file: Path | None, seed: int, documents: int | None, overwrite: bool
+) -> Mapping[str, int]:
+    from olmo_anchor.study.files import write_world
+    from olmo_anchor.study.world_read import built_in, read_world
+
+    told = built_in() if file is None else read_world(file)
+    if not told.story:
+        raise InputError(f"{file}: has no sentences of its own; see --simplestories")
+    return write_world(out, told, seed, documents, source=file, overwrite=overwrite).counts
 
 
 @click.command()
@@ -58,8 +111,8 @@ def world(out: Path, file: Path | None, seed: int, documents: int | None, overwr
 @click.option(
     "--only",
     multiple=True,
-    metavar="ATTRIBUTE=SUBSET|VALUE,...",
-    help="The values that an attribute has: a subset that the world names, or a list. May be "
+    metavar="ATTRIBUTE=SUBSET|VALUE,...|all",
+    help="The values that an attribute has: a subset that the world names, a list, or all. May be "
     "repeated.  [default: topic=5 and persona=1]",
 )
 @OVERWRITE
@@ -77,7 +130,8 @@ def conversations(
       olmo-anchor study conversations runs/world --out runs/topics_14 --only topic=14
       olmo-anchor study conversations runs/world --out runs/two --only "topic=pirates,the sky"
     """
-    from olmo_anchor.study.files import CONVERSATIONS, write_conversations
+    from olmo_anchor.study.files import CONVERSATIONS
+    from olmo_anchor.study.sft import write_conversations
 
     manifest = write_conversations(
         world, out, seed, only, count or CONVERSATIONS, overwrite=overwrite
@@ -129,7 +183,8 @@ def truth(
       olmo-anchor study truth runs/world/labels.jsonl --world runs/world --out truth.jsonl \\
           --attributes topic,name,persona --wrong 0.3
     """
-    from olmo_anchor.study.files import world_of, write_lines
+    from olmo_anchor.study.files import write_lines
+    from olmo_anchor.study.sft import world_of
     from olmo_anchor.study.truth import Faults, read_labels, truth_records
 
     told = world_of(world)
@@ -169,7 +224,7 @@ def confusion(world: Path, documents: int | None, seed: int, out: Path | None) -
     """
     from olmo_anchor.manifest import write_json
     from olmo_anchor.study.confusion import SHARES, confuse, labelled_stories
-    from olmo_anchor.study.files import world_of
+    from olmo_anchor.study.sft import world_of
 
     told = world_of(world)
     stories = list(labelled_stories(world, documents))

@@ -27,10 +27,13 @@ class HubSplit:
     """One split of a data set; see :class:`~olmo_anchor.corpus.sources.Source`.
 
     NAME is ``owner/name``, or a name alone where the data set has no owner and no CONFIG is given.
+
+    :param fields: all that is read of a row.
     """
 
     spec: str
     index: int = 0
+    fields: tuple[str, ...] = FIELDS
 
     def __post_init__(self) -> None:
         if not _FORM.fullmatch(self.spec):
@@ -92,7 +95,7 @@ class HubSplit:
         try:
             rows = self._builder.as_streaming_dataset(self._parts[2])
             for row, fields in enumerate(rows, 1):
-                kept = {name: value for name, value in fields.items() if name in FIELDS}
+                kept = {name: value for name, value in fields.items() if name in self.fields}
                 batch.append(Record(self.index, row, kept))
                 if len(batch) == _ROWS:
                     yield batch

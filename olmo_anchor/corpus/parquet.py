@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from olmo_anchor.corpus.documents import Record
@@ -14,12 +15,17 @@ from olmo_anchor.manifest import FileRecord, file_record
 __all__ = ["FIELDS", "ParquetFile"]
 
 FIELDS = ("id", "text", "messages")
-"""All that is read of a row."""
+"""All that is read of a row, unless told otherwise."""
 
 _ROWS = 256
 
 
+@dataclass(frozen=True)
 class ParquetFile(InputFile):
+    """:param fields: the columns that are read, where they are there."""
+
+    fields: tuple[str, ...] = FIELDS
+
     def check(self) -> tuple[FileRecord, int]:
         with self._opened() as file:
             rows = int(file.metadata.num_rows)
@@ -30,12 +36,12 @@ class ParquetFile(InputFile):
         row = 1
         with self._opened() as file:
             # Of two columns with one name there is no telling which is meant: pyarrow reads both.
-            found = [name for name in file.schema_arrow.names if name in FIELDS]
+            found = [name for name in file.schema_arrow.names if name in self.fields]
             if not found:
                 names = ", ".join(file.schema_arrow.names) or "none"
+                wanted = " or ".join(f"`{name}`" for name in self.fields[1:])
                 raise InputError(
-                    f"{self.path}: has neither a column `text` nor `messages`; the columns are "
-                    f"{names}"[:400]
+                    f"{self.path}: has no column {wanted}; the columns are {names}"[:400]
                 )
             for table in file.iter_batches(_ROWS, columns=found, use_threads=False):
                 columns = [_values(table.column(name)) for name in found]

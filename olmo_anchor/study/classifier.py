@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
+from olmo_anchor.errors import InputError
 from olmo_anchor.evaluation.judges.base import Verdict
 from olmo_anchor.study.frames import words_of
 from olmo_anchor.study.world_file import WorldFile
@@ -30,9 +31,15 @@ class Classifier:
     (the sentences of the world in their order, style all or not at all) and tells of one thing.
 
     :ivar values: all values of each attribute.
+    :raises InputError: for a world whose stories come from a data set.
     """
 
     def __init__(self, world: WorldFile) -> None:
+        if not world.story:
+            raise InputError(
+                f"the world {world.name}: its stories come from a data set, and only a language "
+                "model can read their labels (docs/judges.md)"
+            )
         self.name = world.name
         self.values: Mapping[str, Sequence[str]] = world.values
         self._about = world.about

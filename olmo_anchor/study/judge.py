@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from olmo_anchor.study.classifier import Classifier
-from olmo_anchor.study.world_file import built_in, read_world
+from olmo_anchor.study.world_read import built_in, read_world
 
 __all__ = ["of_world", "story_world"]
 

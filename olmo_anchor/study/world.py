@@ -16,7 +16,17 @@ from typing import Any
 from olmo_anchor.study.frames import Slot
 from olmo_anchor.study.world_file import WorldFile
 
-__all__ = ["Document", "Labels", "Request", "Story", "StoryWorld", "request", "write_story"]
+__all__ = [
+    "Document",
+    "Labels",
+    "Request",
+    "Story",
+    "StoryWorld",
+    "ask",
+    "request",
+    "stream",
+    "write_story",
+]
 
 
 @dataclass(frozen=True)
@@ -74,6 +84,20 @@ def request(world: WorldFile, opening: str, named: Mapping[str, str]) -> Request
     return Request(" ".join([opening, *parts]) + ".", {name: named[name] for name in said})
 
 
+def stream(seed: int, what: str) -> random.Random:
+    """Random numbers for one purpose, whatever else is drawn."""
+    return random.Random(f"olmo_anchor story world {seed} {what}")
+
+
+def ask(
+    world: WorldFile, rng: random.Random, labels: Mapping[str, str], shares: Mapping[str, float]
+) -> Request:
+    """Draw a request that names what the story tells, each attribute as often as ``shares``."""
+    said = [name for name, share in shares.items() if rng.random() < share]
+    named = {name: labels[name] for name in said if name in labels}
+    return request(world, rng.choice(world.openings), named)
+
+
 def write_story(world: WorldFile, labels: Labels, rng: random.Random) -> Story:
     """Tell a story: one of the frames of each sentence, with phrases of its labels."""
     phrases = {name: world.attributes[name].values[value] for name, value in labels.values.items()}
@@ -109,28 +133,19 @@ class StoryWorld:
     file: WorldFile
     seed: int = 0
 
-    def _stream(self, what: str) -> random.Random:
-        return random.Random(f"olmo_anchor story world {self.seed} {what}")
-
     def _labels(self, rng: random.Random) -> dict[str, str]:
         return {name: rng.choice(values) for name, values in self.file.values.items()}
 
-    def _request(
-        self, rng: random.Random, labels: Mapping[str, str], shares: Mapping[str, float]
-    ) -> Request:
-        named = {name: labels[name] for name, share in shares.items() if rng.random() < share}
-        return request(self.file, rng.choice(self.file.openings), named)
-
     def documents(self, count: int) -> Iterator[Document]:
         """Yield pretraining documents: every value of every attribute equally likely."""
-        rng = self._stream("documents")
+        rng = stream(self.seed, "documents")
         corpus, about = self.file.corpus, self.file.about
         shares = {name: how.pretraining for name, how in self.file.naming.items()}
         for _ in range(count):
             labels = self._labels(rng)
             asked = None
             if rng.random() < corpus.requests:
-                asked = self._request(rng, labels, shares)
+                asked = ask(self.file, rng, labels, shares)
             told = [labels]
             if rng.random() < corpus.two_stories:
                 same = {about: labels[about], **(asked.named if asked else {})}
@@ -157,8 +172,9 @@ class StoryWorld:
         for i in range(count):
             here = f"conversation {i}"
             labels = {
-                name: self._stream(f"{here} {name}").choice(some) for name, some in values.items()
+                name: stream(self.seed, f"{here} {name}").choice(some)
+                for name, some in values.items()
             }
-            asked = self._request(self._stream(f"{here} request"), labels, shares)
+            asked = ask(self.file, stream(self.seed, f"{here} request"), labels, shares)
             story = Labels(labels, styled=True)
-            yield asked, write_story(self.file, story, self._stream(f"{here} story"))
+            yield asked, write_story(self.file, story, stream(self.seed, f"{here} story"))

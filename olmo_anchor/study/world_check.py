@@ -10,7 +10,7 @@ from olmo_anchor.study.frames import words_of
 if TYPE_CHECKING:
     from olmo_anchor.study.world_file import WorldFile
 
-__all__ = ["PUNCTUATION", "check_words", "fault_of_text", "fault_of_value"]
+__all__ = ["PUNCTUATION", "check_story", "check_words", "fault_of_text", "fault_of_value"]
 
 PUNCTUATION = (".", ",", "!", "?", ":")
 """What may follow a word."""
@@ -37,6 +37,32 @@ def fault_of_value(value: str) -> str | None:
     if _VALUE.fullmatch(value):
         return None
     return f"the value {value!r} is not words with one space between; no commas, no colons"
+
+
+def check_story(world: WorldFile) -> Fault | None:
+    """The first reason why a story might not show an attribute, or not have phrases enough."""
+    for name, numbers in world.slots().items():
+        where, attribute = f"attributes: {name}", world.attributes[name]
+        if None in numbers and len(numbers) > 1:
+            return (where, f"has slots both with and without a number: {{{name}}}, {{{name}.1}}")
+        shown = (
+            all(any(slot.attribute == name for slot in frame.slots) for frame in frames)
+            for frames in world.story.values()
+        )
+        if not any(shown):
+            return (
+                where,
+                f"no sentence of the story always shows it: {{{name}}} in each of its frames",
+            )
+        needed = world.drawn()[name]
+        for value, phrases in attribute.values.items():
+            if 1 < len(phrases) < needed:
+                return (
+                    f"{where}: {value}",
+                    f"{len(phrases)} phrases where {needed} sentences show another one each; give "
+                    "one, or enough",
+                )
+    return None
 
 
 def check_words(world: WorldFile) -> Fault | None:

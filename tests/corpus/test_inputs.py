@@ -139,7 +139,7 @@ def test_conversations_in_parquet(tmp_path: Path, tiny_tokenizer_file: Path) -> 
     [
         (b"PAR1 and no more", "cannot be read"),
         (b"", "cannot be read"),
-        (pyarrow.table({"body": ["x"]}), "neither a column `text` nor `messages`"),
+        (pyarrow.table({"body": ["x"]}), "no column `text` or `messages`; the columns are body"),
         (pyarrow.table({"text": pyarrow.array([], pyarrow.string())}), "is empty"),
         (pyarrow.table({"text": [1, 2]}), "`text` is not a string (int)"),
     ],

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from olmo_anchor.cli import cli
 from olmo_anchor.study.confusion import confuse
-from olmo_anchor.study.world_file import built_in
+from olmo_anchor.study.world_read import built_in
 
 STORY = (
     "Mira lived near the mill. Oh my! One day Mira saw the saucer. Mira asked a friend about the "

@@ -44,6 +44,12 @@ def test_the_commands_of_the_page_run(tmp_path: Path, monkeypatch: pytest.Monkey
     assert mine.entropy_of in load_callable(mine.judge).values
 
 
+def test_the_commands_that_need_more_than_seconds_can_be_read() -> None:
+    for line in "".join(blocks("text")).replace("\\\n", " ").splitlines():
+        _, group, name, *words = shlex.split(line)
+        cli.commands[group].commands[name].make_context(name, words)
+
+
 def test_the_story_of_the_page_is_one() -> None:
     quoted = PAGE.split("\n\n    Omar")[1].split("\n\n")[0]
     verdict = story_world("Omar " + " ".join(quoted.split()))

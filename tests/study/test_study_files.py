@@ -62,6 +62,7 @@ def test_the_defaults_are_the_data_of_the_demo(world: Path, tmp_path: Path) -> N
     [
         ("topic", "14", 14),
         ("topic", "48", 48),
+        ("topic", "all", 48),
         ("persona", "23", 23),
         ("topic", "pirates, gardens", 2),
     ],

@@ -19,7 +19,7 @@ from olmo_anchor.study.files import write_world
 from olmo_anchor.study.judge import story_world
 from olmo_anchor.study.words import UNKNOWN, build_tokenizer
 from olmo_anchor.study.world import Story, StoryWorld, request
-from olmo_anchor.study.world_file import built_in
+from olmo_anchor.study.world_read import built_in
 from olmo_anchor.tokenizer import AnchorTokenizer
 
 WORLD = StoryWorld(built_in(), seed=5)

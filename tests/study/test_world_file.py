@@ -24,8 +24,9 @@ from olmo_anchor.study.classifier import Classifier
 from olmo_anchor.study.frames import Frame
 from olmo_anchor.study.judge import of_world
 from olmo_anchor.study.words import UNKNOWN, build_tokenizer
-from olmo_anchor.study.world import Labels, StoryWorld, write_story
-from olmo_anchor.study.world_file import WorldFile, built_in, read_world
+from olmo_anchor.study.world import Labels, StoryWorld, stream, write_story
+from olmo_anchor.study.world_file import WorldFile
+from olmo_anchor.study.world_read import built_in, read_world
 
 TINY = """
 name: weather
@@ -66,7 +67,7 @@ def read(stored: Any, folder: Path) -> WorldFile:
 def test_a_small_world(tmp_path: Path) -> None:
     world = read(TINY, tmp_path)
     labels = Labels({"sky": "grey sky", "mood": "sad", "pet": "dog"}, styled=True)
-    told = {write_story(world, labels, StoryWorld(world, k)._stream("x")).text for k in range(300)}
+    told = {write_story(world, labels, stream(k, "x")).text for k in range(300)}
     assert "Dear all, It was wet outside. Oh no. A dog came by. Good night!" in told
     assert (
         "Dear all, One rainy morning began. Oh no. Then the dog slept, and it stayed wet. "
