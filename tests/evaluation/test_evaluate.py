@@ -139,6 +139,18 @@ def test_a_request_that_names_nothing_is_not_followed_by_an_answer_without_a_lab
     assert arm["request_followed"]["inside"] == pytest.approx(1 / 3)
 
 
+def test_prompts_of_other_kinds_that_the_suite_knows_are_passed_over(
+    tmp_path: Path, suite: Path
+) -> None:
+    suite.write_text(suite.read_text() + "\nother_kinds: [opened]\n")
+    fields = [{"kind": "open"}, {"kind": "opened"}, {}]
+    records = [generation(n, "fig", prompt_fields=one) for n, one in enumerate(fields)]
+    path = write(tmp_path / "some.jsonl", records)
+    summary = EvaluateConfig(suite, {"one": path}, tmp_path / "out").run()
+    assert summary["arms"]["one"]["samples"] == 1
+    assert summary["not_measured"]["one"] == "1 responses to prompts of other kinds: none"
+
+
 def test_prompts_of_kinds_that_the_suite_does_not_know_are_told(
     tmp_path: Path, suite: Path
 ) -> None:

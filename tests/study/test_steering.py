@@ -38,10 +38,10 @@ def run(folder: Path, *lines: str) -> None:
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with ``model``, an anchored model that has seen an eighth of what the demo's has,
+    """A folder with ``model``, an anchored model that has seen a quarter of what the demo's has,
     and ``open.jsonl``, requests that name nothing."""
     folder = tmp_path_factory.mktemp("steering")
-    run(folder, "olmo-anchor study world --out world --documents 4000")
+    run(folder, "olmo-anchor study world --out world --documents 8000")
     for prefix, source, chat, truth in (
         ("", "documents", "", "truth"),
         ("sft_", "conversations", "--chat --layout plain", "conversations_truth"),
@@ -57,7 +57,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run(
         folder,
         "train base_annotated --tokens tokens --overlay overlay --save-folder base "
-        "--dataset.max_tokens=250000",
+        "--dataset.max_tokens=500000",
         "train sft_anchored --tokens sft_tokens --overlay sft_overlay --load-path base "
         "--save-folder sft --trainer.max_duration.value=60",
         "olmo-anchor export sft model",
