@@ -9,10 +9,11 @@ from typing import Any
 
 import orjson
 
-from olmo_anchor.manifest import read_manifest
+from olmo_anchor.manifest import read_manifest, sha256_file
 from olmo_anchor.training.mixture import document_sources
 from olmo_anchor.training.recipes import AnchoredExperimentConfig
-from olmo_anchor.training.save_folder import PLACES
+from olmo_anchor.training.reference import needs_reference
+from olmo_anchor.training.save_folder import PLACES, files_of_the_start
 from olmo_anchor.training.source import InterleavedDocumentSourceConfig
 
 __all__ = ["anchor_state"]
@@ -40,6 +41,9 @@ def anchor_state(config: AnchoredExperimentConfig, fingerprint: str) -> dict[str
     }
     if config.collator.train_opening:  # runs of before there was a choice go on
         state["train_opening"] = True
+    if needs_reference(config) and config.load_path is not None:
+        files = files_of_the_start(config.load_path)
+        state["weights at the start"] = _digest([sha256_file(path) for path in files])
     for number, source in enumerate(document_sources(config.dataset)):
         tokens, overlay = _contents(source)
         state |= {f"tokens of source {number}": tokens, f"overlay of source {number}": overlay}

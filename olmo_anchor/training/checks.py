@@ -20,9 +20,11 @@ from olmo_anchor.training.drift import AnchorDriftCallbackConfig
 from olmo_anchor.training.indexed import IndexedInstanceSourceConfig
 from olmo_anchor.training.mixture import document_sources
 from olmo_anchor.training.recipes import AnchoredExperimentConfig
+from olmo_anchor.training.reference import needs_reference
 from olmo_anchor.training.save_folder import find_checkpoint
 from olmo_anchor.training.selection import DocumentSelection
 from olmo_anchor.training.start import HUB, check_hugging_face, is_hugging_face, local_folder
+from olmo_anchor.training.train_module import AnchorTrainModuleConfig
 
 __all__ = ["check_experiment", "steps_an_epoch"]
 
@@ -44,6 +46,13 @@ def check_experiment(config: AnchoredExperimentConfig, tokenizer: AnchorTokenize
         if tokenizer is not None:
             _check_same_tokenizer(run, tokenizer)
             _check_same_layout(run, config.layout)
+    if isinstance(config.train_module, AnchorTrainModuleConfig):
+        config.train_module.regularizer.check()
+    if needs_reference(config) and config.load_path is None:
+        raise InputError(
+            "train_module.regularizer.kind=kl measures from the model that the run starts from; "
+            "name it with --load-path"
+        )
     policy = MaskPolicy(config.collator.policy)
     chunked = isinstance(
         config.dataset, ConcatAndChunkInstanceSourceConfig | MixingInstanceSourceConfig

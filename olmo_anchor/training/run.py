@@ -32,6 +32,7 @@ from olmo_anchor.training.checks import check_experiment, steps_an_epoch
 from olmo_anchor.training.embeddings import start_embeddings
 from olmo_anchor.training.indexed import IndexedInstanceSource
 from olmo_anchor.training.recipes import AnchoredExperimentConfig
+from olmo_anchor.training.reference import load_reference, needs_reference
 from olmo_anchor.training.resume import go_on
 from olmo_anchor.training.save_folder import (
     changed_settings,
@@ -41,6 +42,7 @@ from olmo_anchor.training.save_folder import (
 )
 from olmo_anchor.training.signals import heed_signals, ignore_signals
 from olmo_anchor.training.start import is_hugging_face, load_hugging_face, local_folder
+from olmo_anchor.training.train_module import AnchorTrainModule
 
 if TYPE_CHECKING:
     from olmo_anchor.tokenizer import AnchorTokenizer
@@ -72,6 +74,9 @@ def train(config: AnchoredExperimentConfig, tokenizer: AnchorTokenizer | None) -
         trainer, dataset = _assemble(config, resolved, tokenizer)
         if _load(trainer, config.load_path):
             start_embeddings(_model(trainer), tokenizer, config.start_like)
+        module = trainer.train_module
+        if isinstance(module, AnchorTrainModule) and needs_reference(config):
+            module.set_reference(load_reference(config, tokenizer, module.device))
         # Only now: a resume that is refused leaves the run's own tokenizer and config.
         if get_rank() == 0:
             changed = changed_settings(folder, resolved)

@@ -35,6 +35,7 @@ __all__ = [
     "PLACES",
     "changed_settings",
     "differences",
+    "files_of_the_start",
     "find_checkpoint",
     "finished_run",
     "standing",
@@ -170,15 +171,20 @@ def differences(one: Any, other: Any, path: str = "") -> list[str]:
 
 def _inputs(config: AnchoredExperimentConfig) -> list[dict[str, Any]]:
     manifests = [Path(path) / MANIFEST for path in config.inputs]
-    if config.load_path is not None and is_hugging_face(config.load_path):
-        folder = local_folder(config.load_path)
-        manifests += sorted((*folder.glob("config.json"), *folder.glob("*.safetensors")))
-    elif config.load_path is not None:
-        checkpoint = find_checkpoint(Path(config.load_path))
-        # The checkpoint's index tells it from the others of its run.
-        files = (checkpoint.parent / MANIFEST, checkpoint / "model_and_optim" / ".metadata")
-        manifests += [path for path in files if path.exists()]
+    if config.load_path is not None:
+        manifests += files_of_the_start(config.load_path)
     return [file_record(path) for path in manifests]
+
+
+def files_of_the_start(load_path: str) -> list[Path]:
+    """Files by whose hashes the weights that a run starts from are known."""
+    if is_hugging_face(load_path):
+        folder = local_folder(load_path)
+        return sorted((*folder.glob("config.json"), *folder.glob("*.safetensors")))
+    checkpoint = find_checkpoint(Path(load_path))
+    # The checkpoint's index tells it from the others of its run.
+    files = (checkpoint.parent / MANIFEST, checkpoint / "model_and_optim" / ".metadata")
+    return [path for path in files if path.exists()]
 
 
 def write_manifest(

@@ -5,6 +5,7 @@ A run takes one epoch; rows are not shuffled, and of two ranks the first has the
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from olmo_core.data.composable import (
     InstanceFilterConfig,
 )
 from olmo_core.distributed.utils import get_full_tensor
+from olmo_core.nn.transformer import Transformer
 from olmo_core.optim import AdamWConfig
 from olmo_core.testing import run_distributed_test
 from olmo_core.train import Duration, TrainerConfig
@@ -68,6 +70,7 @@ def fit(
     stock: bool = False,
     micro: int = 2,
     repeated: tuple[int, ...] = (),
+    reference: Transformer | None = None,
     **options: Any,
 ) -> Recorder:
     """Train in this process, or as one of the ranks that it belongs to.
@@ -76,6 +79,7 @@ def fit(
     :param stock: with OLMo-core's own train module.
     :param micro: rows that go through the model of a rank at once.
     :param repeated: rows of one token throughout, which the instance filter masks.
+    :param reference: what a regularizer measures from.
     :param options: of the train module.
     """
     ids = np.random.default_rng(0).integers(7, TOKENIZER.vocab_size, (len(trained), LENGTH))
@@ -87,6 +91,8 @@ def fit(
     module = config(
         rank_microbatch_size=micro * LENGTH, max_sequence_length=LENGTH, **options
     ).build(olmo2_like(d_model=32, n_layers=1, n_heads=2, vocab_size=64).build(init_device="meta"))
+    if reference is not None:
+        module.set_reference(deepcopy(reference))  # type: ignore[attr-defined]
     collator = AnchorCollator(pad_token_id=6, control=CONTROL, require_targets=False)
     loader = ComposableDataLoaderConfig(
         tokenizer=TOKENIZER,
