@@ -108,17 +108,18 @@ def _settings(given: Mapping[str, Any], where: str) -> Iterator[tuple[str, Setti
     common = given.get("with") or {}
     for short, own in _mapping(given, "arms", where).items():
         yield short, _merge(common, own or {}), {}
-    vary = _mapping(given, "vary", where)
-    if not vary:
-        return
-    axes = [list(_axis(name, values, where)) for name, values in vary.items()]
-    for options in product(*axes):
-        settings: Settings = dict(common)
-        at: Settings = {}
-        for _, own, value in options:
-            settings = _merge(settings, own)
-            at |= value
-        yield "_".join(label for label, _, _ in options), settings, at
+    products = given.get("vary") or []
+    for vary in products if isinstance(products, list) else [products]:
+        if not isinstance(vary, Mapping):
+            raise InputError(f"{where}: vary: neither a mapping nor a list of mappings")
+        axes = [list(_axis(str(name), values, where)) for name, values in vary.items()]
+        for options in product(*axes):
+            settings: Settings = dict(common)
+            at: Settings = {}
+            for _, own, value in options:
+                settings = _merge(settings, own)
+                at |= value
+            yield "_".join(label for label, _, _ in options), settings, at
 
 
 def _axis(name: str, values: Any, where: str) -> Iterator[tuple[str, Settings, Settings]]:

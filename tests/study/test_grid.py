@@ -174,6 +174,17 @@ def test_errors_name_the_file_the_arm_and_the_field(old: str, new: str, message:
     assert str(error.value).startswith("grid.yaml: ")
 
 
+def test_a_group_may_have_several_products() -> None:
+    products = [{"method": ["sft_standard"], "set.a.b": [1, 2]}, {"method": ["sft_anchored"]}]
+    stored = yaml.safe_load(GRID) | {"groups": {"g": {"tests": "It.", "vary": products}}}
+    arms = expand(stored, PATH).arms
+    assert list(arms) == ["g/sft_standard_1", "g/sft_standard_2", "g/sft_anchored"]
+    assert arms["g/sft_standard_2"].at == {"b": 2}
+    stored["groups"]["g"]["vary"] = ["method"]
+    with pytest.raises(InputError, match="groups: g: vary: neither a mapping nor a list"):
+        expand(stored, PATH)
+
+
 def test_arms_of_one_another_are_refused() -> None:
     arms: dict[str, Any] = {"a": {"of": "g/b"}, "b": {"of": "g/c"}, "c": {"of": "g/b"}}
     stored = yaml.safe_load(GRID) | {"groups": {"g": {"tests": "None.", "arms": arms}}}

@@ -34,13 +34,12 @@ sft:
     trainer.callbacks.drift.enabled: true
     trainer.callbacks.drift.dataset.selection.held_out: 0.1
 methods:
-  base_standard: {base: standard}
   sft_standard: {base: standard, recipe: story_sft_standard}
   sft_anchored: {base: annotated, recipe: story_sft_anchored}
 groups:
   main:
     tests: Whether the study can be run.
-    vary: {method: [base_standard, sft_standard, sft_anchored]}
+    vary: {method: [sft_standard, sft_anchored]}
   other:
     tests: What is trained once is sampled twice; what cannot be trained stops nothing else.
     arms:
@@ -101,7 +100,7 @@ def test_a_study_from_nothing_to_its_page(tmp_path: Path) -> None:
     assert "the stage runs/other/broken failed" in ended.stderr
     assert "--train_module.optim.lr=-1" in ended.stderr
     assert "3 left out" in ended.stderr
-    arms = ("main/base_standard", "main/sft_standard", "main/sft_anchored", "other/cold")
+    arms = ("main/sft_standard", "main/sft_anchored", "other/cold")
     for arm in arms:
         summary = read(out / "seed-0" / "arms" / arm / "summary.json")
         assert list(summary["arms"]) == [arm.rpartition("/")[2]]
@@ -138,7 +137,7 @@ def test_a_study_from_nothing_to_its_page(tmp_path: Path) -> None:
     before = made(out)
     study(*call, "--arms", "main")
     assert not begun_since(before, out)
-    assert len(read(out / "seed-0" / "grid.json")["arms"]) == 5
+    assert len(read(out / "seed-0" / "grid.json")["arms"]) == 4
 
 
 def test_what_is_wrong_is_said_before_anything_runs(tmp_path: Path) -> None:
