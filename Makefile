@@ -93,7 +93,7 @@ study-gpu: OUT = runs/study-gpu
 study-gpu: PARALLEL = 3
 study-gpu: install  ## larger models on one GPU, for nine minutes: give it again until it is done (SEEDS, ARMS, OUT)
 	$(BIN)/olmo-anchor study run --out $(OUT) --grid train_configs/study_gpu.yaml \
-		--documents 300000 --parallel $(PARALLEL) --stop-after 540 \
+		--documents 300000 --parallel $(PARALLEL) --stop-after 500 \
 		$(foreach seed,$(SEEDS),--seed $(seed)) $(foreach arms,$(ARMS),--arms '$(arms)') \
 		$(if $(DRY_RUN),--dry-run)
 

@@ -147,8 +147,8 @@ class Pipeline:
                     if self.stop_after is not None and time.monotonic() - began > self.stop_after:
                         self._stop()
                         raise Stopped(
-                            f"{self.title}: {self.stop_after:g} seconds are up; the same call goes "
-                            f"on. {self._counted()}"
+                            f"{self.title}: the time is up; the same call goes on. "
+                            f"{self._counted()}"
                         )
                     time.sleep(0.2)
                 show(self._shown())

@@ -8,6 +8,7 @@ OUT/seed-N/logs/STAGE.log, times.json
 from __future__ import annotations
 
 import subprocess
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -95,11 +96,15 @@ class StudyConfig:
 
     def _run(self, grid: Grid, arms: Sequence[Arm]) -> None:
         failures = []
+        began = time.monotonic()
         for seed in self.seeds:
             root = self._root(seed)
             write_json(root / "grid.json", self._described(grid, arms, seed))
+            pipeline = self._pipeline(grid, arms, seed)
+            if self.stop_after is not None:
+                pipeline.stop_after = self.stop_after - (time.monotonic() - began)
             try:
-                self._pipeline(grid, arms, seed).run()
+                pipeline.run()
             except Stopped:
                 raise
             except WorkFailed as failure:
@@ -136,7 +141,6 @@ class StudyConfig:
             self.parallel,
             times.keep,
             keep_going=True,
-            stop_after=self.stop_after,
             grace=_GRACE,
             places={root: "OUT", REPOSITORY: "."},
             expected=estimate(earlier, stages),

@@ -216,7 +216,7 @@ def test_when_the_time_is_up_the_same_call_goes_on(tmp_path: Path) -> None:
         Stage("run", argv, folder / "done", resumes=folder),
         stage(tmp_path, "after", "run"),
     ]
-    with pytest.raises(Stopped, match=r"2 seconds are up; the same call goes on\. 0 of 2 stages"):
+    with pytest.raises(Stopped, match=r"the time is up; the same call goes on\. 0 of 2 stages"):
         Pipeline(stages, tmp_path / "logs", stop_after=2).run()
     assert sorted(path.name for path in folder.iterdir()) == ["began", "checkpoint"]
     Pipeline(stages, tmp_path / "logs", stop_after=20).run()
