@@ -82,7 +82,7 @@ def expand(stored: Mapping[str, Any], path: Path) -> Grid:
     for name, arm in arms.items():
         arms[name] = _resolve(arm, arms, f"{path}: groups: {name.replace('/', ': ')}")
         for section, known, value in (
-            ("data", data, arms[name].data),
+            ("data", data, arms[name].data or MAIN),
             ("annotations", annotations, arms[name].annotations),
             ("size", sizes, arms[name].size),
         ):

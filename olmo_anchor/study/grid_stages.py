@@ -20,7 +20,7 @@ from typing import Any
 
 import orjson
 
-from olmo_anchor.study.grid import Annotations, Arm, Grid
+from olmo_anchor.study.grid import MAIN, Annotations, Arm, Grid
 from olmo_anchor.study.pipeline import Stage
 from olmo_anchor.study.stages import REPOSITORY, olmo_anchor
 
@@ -135,7 +135,9 @@ class SeedStages:
 
     def _arm(self, arm: Arm) -> None:
         model = f"models/{arm.model}"
-        before: tuple[object, ...] = ()
+        # A base is asked for what main's data has and has not, as the models that SFT made are.
+        conversations = self._conversations(arm.data or MAIN)
+        compared: list[object] = ["--taught", self.root / conversations / "labels.jsonl"]
         if arm.recipe is None:
             model = self._export(f"bases/{arm.starts_from}")
         else:
@@ -147,15 +149,16 @@ class SeedStages:
             )
             self._run(run, argv, overlay, load, cost=self._cost(arm))
             self._export(run)
-            labels = self.root / "data" / str(arm.data) / "conversations" / "labels.jsonl"
-            before = ("--taught", labels, "--before", self.root / self._export(load))
+            compared += ["--before", self.root / self._export(load)]
         self._sample(arm, model)
-        self._evaluate(arm, before)
+        self._evaluate(arm, compared, conversations)
 
     def _data(self, arm: Arm) -> str:
-        folder = f"data/{arm.data}"
-        data = self.grid.data[str(arm.data)]
-        out = f"{folder}/conversations"
+        conversations = self._conversations(str(arm.data))
+        return self._annotate(f"data/{arm.data}", self.root / conversations, arm.annotations)
+
+    def _conversations(self, name: str) -> str:
+        data, out = self.grid.data[name], f"data/{name}/conversations"
         only = [word for name, value in data.only for word in ("--only", f"{name}={value}")]
         command = olmo_anchor(
             *("study", "conversations", self.root / "world", "--seed", self.seed),
@@ -163,7 +166,7 @@ class SeedStages:
             *("--out", self.root / out, "--overwrite"),
         )
         self._add(out, command, f"{out}/manifest.json", "world")
-        return self._annotate(folder, self.root / out, arm.annotations)
+        return out
 
     def _train(
         self,
@@ -211,17 +214,17 @@ class SeedStages:
         )
         self._add(name, command, f"{name}.manifest.json", model, "world", cost=self._cost(arm))
 
-    def _evaluate(self, arm: Arm, before: tuple[object, ...]) -> None:
+    def _evaluate(self, arm: Arm, compared: Sequence[object], conversations: str) -> None:
         name = f"arms/{arm.name}"
         suite = REPOSITORY / "evals" / f"{self.grid.suite}.yaml"
         short = arm.name.rpartition("/")[2]
         command = olmo_anchor(
             *("evaluate", "--suite", suite),
             *("--model", f"{short}={self.root / 'generations' / arm.name}.jsonl"),
-            *before,
+            *compared,
             *("--out", self.root / name, "--overwrite"),
         )
-        needs = [f"generations/{arm.name}"]
+        needs = [f"generations/{arm.name}", conversations]
         if arm.recipe is not None:
             needs.append(f"models/bases/{arm.starts_from}")
         self._add(name, command, f"{name}/manifest.json", *needs, reads=(suite,))

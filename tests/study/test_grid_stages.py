@@ -48,6 +48,7 @@ def test_an_arm_needs_what_its_base_and_its_data_need(tmp_path: Path) -> None:
         "generations/lr/sft_anchored_0.001": {"models/lr/sft_anchored_0.001", "world"},
         "arms/lr/sft_anchored_0.001": {
             "generations/lr/sft_anchored_0.001",
+            "data/main/conversations",
             "models/bases/annotated",
         },
     }
@@ -88,7 +89,7 @@ def test_stages_are_commands_of_the_command_line(tmp_path: Path) -> None:
     )
     assert said["arms/main/base"] == (
         "evaluate --suite evals/story_world.yaml --model base=OUT/generations/main/base.jsonl "
-        "--out OUT/arms/main/base --overwrite"
+        "--taught OUT/data/main/conversations/labels.jsonl --out OUT/arms/main/base --overwrite"
     )
 
 
