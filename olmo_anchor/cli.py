@@ -17,7 +17,7 @@ from olmo_anchor.commands.results import evaluate, report
 from olmo_anchor.commands.serve import serve
 from olmo_anchor.commands.study import study
 from olmo_anchor.commands.tokens import adopt, tokenize
-from olmo_anchor.commands.train import sweep
+from olmo_anchor.commands.train import moved, sweep
 from olmo_anchor.errors import AnchorError
 
 __all__ = ["cli", "main"]
@@ -37,7 +37,7 @@ def cli() -> None:
 
 for command in (
     *(tokenize, adopt, annotate, overlay, inspect, materialise),
-    *(annotations_group, sweep, export, generate, evaluate, report, serve, chat, study),
+    *(annotations_group, sweep, moved, export, generate, evaluate, report, serve, chat, study),
 ):
     cli.add_command(command)
 

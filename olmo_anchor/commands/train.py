@@ -10,9 +10,9 @@ from typing import Any
 
 import click
 
-from olmo_anchor.commands.options import DIRECTORY, SeveralValues
+from olmo_anchor.commands.options import DIRECTORY, POLICY, SeveralValues
 
-__all__ = ["sweep"]
+__all__ = ["moved", "sweep"]
 
 
 class _Share(click.ParamType[Fraction]):
@@ -83,3 +83,38 @@ def sweep(only_print: bool, collect: bool, **options: Any) -> None:
         )
     for winner in best(results):
         click.echo(f"best{f' of share {winner.share:g}' if winner.share else ''}: {winner.folder}")
+
+
+@click.command()
+@click.argument("before", type=DIRECTORY)
+@click.argument("after", type=DIRECTORY)
+@click.option(
+    *("--tokens", "tokens"), required=True, type=DIRECTORY, help="What was trained in between."
+)
+@click.option("--overlay", type=DIRECTORY, help="Its OVERLAY_DIR, where annotations were laid in.")
+@POLICY
+def moved(before: Path, after: Path, policy: str | None, **folders: Any) -> None:
+    """Show where the weights moved from one checkpoint to another.
+
+    Reads two runs, or stepN folders of runs, and the data that was trained from BEFORE to AFTER.
+    Prints the root mean square of the change, by part of the model; of the embedding and the output
+    layer by what a row's word is to the data: a target, only read, or absent. Words that no
+    response says are moved too, and with them what an annotation says: see docs/drift.md.
+
+    \b
+    Example:
+      olmo-anchor moved runs/base runs/sft --tokens data/chat --overlay data/chat-overlay
+    """
+    from olmo_anchor.corpus.materialise import default_policy
+    from olmo_anchor.corpus.tokens import TokensDir
+    from olmo_anchor.policy import MaskPolicy
+    from olmo_anchor.training.moved import where_moved
+
+    chosen = MaskPolicy(policy) if policy else default_policy(TokensDir.open(folders["tokens"]))
+    click.echo(f"{'part':28} {'tokens':>7} {'parameters':>13} {'change':>10} {'of size':>8}")
+    for part in where_moved(before, after, **folders, policy=chosen):
+        tokens = "" if part.tokens is None else f"{part.tokens:,}"
+        share = f"{part.change / part.size:.2%}" if part.size else "-"
+        click.echo(
+            f"{part.part:28} {tokens:>7} {part.parameters:13,} {part.change:10.2e} {share:>8}"
+        )
