@@ -6,7 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from olmo_anchor.commands.generate import generate
 from olmo_anchor.study.grid import Grid, choose
 from olmo_anchor.study.grid_file import read_grid
 from olmo_anchor.study.grid_stages import overrides
@@ -39,7 +41,9 @@ def test_the_study_has_the_arms_of_its_questions(grid: Grid) -> None:
         "noise",
         "regularized",
         "sizes",
+        "large",
     ]
+    assert [name for name, group in grid.groups.items() if not group.default] == ["large"]
     assert grid.groups["main"].arms == (
         "main/base_standard",
         "main/base_annotated",
@@ -91,6 +95,23 @@ def test_the_recipes_take_what_the_grid_sets(path: Path, monkeypatch: pytest.Mon
         module = __import__(recipe)
         _override(module.build(Inputs(None, None, "runs/x", None, 0, size)), list(words))
         sys.modules.pop(recipe)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_generate_takes_what_the_grid_samples_with(path: Path, tmp_path: Path) -> None:
+    grid, model = read_grid(path), tmp_path / "no_model"
+    asked = tmp_path / "prompts.jsonl"
+    asked.write_text('{"id": "1", "prompt": "Tell me a story."}\n', "utf-8")
+    for sample in {repr(arm.sample): arm.sample for arm in grid.arms.values()}.values():
+        words = [
+            word
+            for option, value in {**grid.sample, **sample}.items()
+            for word in (f"--{option.replace('_', '-')}", str(value))
+        ]
+        out = ("--prompts", str(asked), "--out", str(tmp_path / "out.jsonl"), "--engine", "hf")
+        result = CliRunner().invoke(generate, [str(model), *out, *words])
+        # All that is wrong is the model.
+        assert f"{model}: no such folder" in f"{result.output}{result.exception}", words
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
