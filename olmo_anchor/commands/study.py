@@ -57,6 +57,6 @@ def demo(seeds: tuple[int, ...], **options: Any) -> None:
       olmo-anchor study demo --out runs/demo --seed 0 --seed 1
       olmo-anchor study demo --corpus docs.jsonl --sft chats.jsonl --tokenizer tokenizer.json
     """
-    from olmo_anchor.study.demo import DemoConfig
+    from olmo_anchor.study.demo.demo import DemoConfig
 
     DemoConfig(seeds=seeds or (0,), **options).run()

@@ -68,7 +68,7 @@ def run(dry_run: bool, seeds: tuple[int, ...], grid: Path | None, **options: Any
       olmo-anchor study run --out runs/study --seed 0 --seed 1 --seed 2
       olmo-anchor study run --out runs/study --arms main --arms 'lr/*' --dry-run
     """
-    from olmo_anchor.study.run import GRID, StudyConfig
+    from olmo_anchor.study.grid.run import GRID, StudyConfig
 
     config = StudyConfig(seeds=seeds or (0,), grid=grid or GRID, **options)
     if dry_run:

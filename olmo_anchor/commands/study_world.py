@@ -70,7 +70,7 @@ def world(
     elif file is not None:
         raise InputError("--world and --simplestories: a world is made from one of them")
     else:
-        from olmo_anchor.study.simplestories import HELD_BACK, write_simplestories
+        from olmo_anchor.study.world.simplestories import HELD_BACK, write_simplestories
 
         counts = write_simplestories(
             out,
@@ -92,8 +92,8 @@ def world(
 def _told(
     out: Path, file: Path | None, seed: int, documents: int | None, overwrite: bool
 ) -> Mapping[str, int]:
-    from olmo_anchor.study.files import write_world
-    from olmo_anchor.study.world_read import built_in, read_world
+    from olmo_anchor.study.world.read import built_in, read_world
+    from olmo_anchor.study.world.write import write_world
 
     told = built_in() if file is None else read_world(file)
     if not told.story:
@@ -130,8 +130,8 @@ def conversations(
       olmo-anchor study conversations runs/world --out runs/topics_14 --only topic=14
       olmo-anchor study conversations runs/world --out runs/two --only "topic=pirates,the sky"
     """
-    from olmo_anchor.study.files import CONVERSATIONS
-    from olmo_anchor.study.sft import write_conversations
+    from olmo_anchor.study.world.sft import write_conversations
+    from olmo_anchor.study.world.write import CONVERSATIONS
 
     manifest = write_conversations(
         world, out, seed, only, count or CONVERSATIONS, overwrite=overwrite
@@ -183,9 +183,9 @@ def truth(
       olmo-anchor study truth runs/world/labels.jsonl --world runs/world --out truth.jsonl \\
           --attributes topic,name,persona --wrong 0.3
     """
-    from olmo_anchor.study.files import write_lines
-    from olmo_anchor.study.sft import world_of
-    from olmo_anchor.study.truth import Faults, read_labels, truth_records
+    from olmo_anchor.study.world.sft import world_of
+    from olmo_anchor.study.world.truth import Faults, read_labels, truth_records
+    from olmo_anchor.study.world.write import write_lines
 
     told = world_of(world)
     named = told.annotated
@@ -223,8 +223,8 @@ def confusion(world: Path, documents: int | None, seed: int, out: Path | None) -
       olmo-anchor study confusion runs/world --documents 2000
     """
     from olmo_anchor.manifest import write_json
-    from olmo_anchor.study.confusion import SHARES, confuse, labelled_stories
-    from olmo_anchor.study.sft import world_of
+    from olmo_anchor.study.world.confusion import SHARES, confuse, labelled_stories
+    from olmo_anchor.study.world.sft import world_of
 
     told = world_of(world)
     stories = list(labelled_stories(world, documents))

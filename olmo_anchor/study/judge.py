@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from olmo_anchor.study.classifier import Classifier
-from olmo_anchor.study.world_read import built_in, read_world
+from olmo_anchor.study.world.classifier import Classifier
+from olmo_anchor.study.world.read import built_in, read_world
 
 __all__ = ["of_world", "story_world"]
 

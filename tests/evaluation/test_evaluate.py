@@ -19,8 +19,8 @@ from olmo_anchor.evaluation.judges.callables import load_callable
 from olmo_anchor.evaluation.prior import kl_bits, value_log_probabilities
 from olmo_anchor.evaluation.suite import read_suite
 from olmo_anchor.manifest import Manifest, file_record
-from olmo_anchor.study.words import build_tokenizer
-from olmo_anchor.study.world_read import built_in
+from olmo_anchor.study.world.read import built_in
+from olmo_anchor.study.world.tokenizer import build_tokenizer
 from olmo_anchor.suites.evaluate import EvaluateConfig, parse_models
 from olmo_anchor.tokenizer import AnchorTokenizer
 

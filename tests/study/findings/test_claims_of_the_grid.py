@@ -13,7 +13,7 @@ from olmo_anchor.study.findings.figures import FIGURES
 from olmo_anchor.study.findings.findings import Findings
 from olmo_anchor.study.findings.sections import CLAIMS, SECTIONS
 from olmo_anchor.study.findings.tables import arms_of
-from olmo_anchor.study.grid_file import read_grid
+from olmo_anchor.study.grid.read import read_grid
 
 REPOSITORY = Path(__file__).parents[3]
 TOPICS = {"topics_14": 3.807355, "topics_48": 5.584963}

@@ -1,0 +1,1 @@
+"""The grid of the study: its file, its arms, and the run of them."""
