@@ -183,8 +183,8 @@ def truth(
       olmo-anchor study truth runs/world/labels.jsonl --world runs/world --out truth.jsonl \\
           --attributes topic,name,persona --wrong 0.3
     """
-    from olmo_anchor.study.world.sft import world_of
-    from olmo_anchor.study.world.truth import Faults, read_labels, truth_records
+    from olmo_anchor.study.world.read import world_of
+    from olmo_anchor.study.world.truth import LabelNoise, read_labels, truth_records
     from olmo_anchor.study.world.write import write_lines
 
     told = world_of(world)
@@ -196,8 +196,8 @@ def truth(
     if unknown := [name for name in named if name not in told.attributes]:
         known = ", ".join(told.attributes)
         raise InputError(f"{world}: has no attribute {unknown[0]!r}; it has {known}")
-    faults = Faults(seed, wrong, without)
-    count = write_lines(out, truth_records(read_labels(labels), named, told.values, faults))
+    noise = LabelNoise(seed, wrong, without)
+    count = write_lines(out, truth_records(read_labels(labels), named, told.values, noise))
     click.echo(f"{out}: {count:,} annotations")
     click.echo(
         f"next: olmo-anchor annotate TOKENS_DIR --annotator oracle --annotations {out} "
@@ -224,7 +224,7 @@ def confusion(world: Path, documents: int | None, seed: int, out: Path | None) -
     """
     from olmo_anchor.manifest import write_json
     from olmo_anchor.study.world.confusion import SHARES, confuse, labelled_stories
-    from olmo_anchor.study.world.sft import world_of
+    from olmo_anchor.study.world.read import world_of
 
     told = world_of(world)
     stories = list(labelled_stories(world, documents))

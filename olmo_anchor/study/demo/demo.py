@@ -10,6 +10,7 @@ OUT/report.html
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,15 +20,10 @@ import orjson
 from olmo_anchor.errors import InputError
 from olmo_anchor.manifest import sha256_file, versions, write_json
 from olmo_anchor.study.demo.own_files import OWN_FILES, own_files
-from olmo_anchor.study.demo.stages import (
-    REPOSITORY,
-    STORY_WORLD,
-    Choices,
-    Material,
-    comparison,
-    story_world,
-)
-from olmo_anchor.study.pipeline.pipeline import Pipeline, Stage
+from olmo_anchor.study.demo.stages import STORY_WORLD, Choices, Material, comparison, story_world
+from olmo_anchor.study.pipeline.commands import REPOSITORY, check_clone
+from olmo_anchor.study.pipeline.pipeline import Pipeline
+from olmo_anchor.study.pipeline.stage import Stage
 from olmo_anchor.study.pipeline.times import Times
 from olmo_anchor.terminal import console
 
@@ -59,11 +55,7 @@ class DemoConfig:
         :raises InputError: when the recipes are not beside the package, or a file is missing.
         :raises WorkFailed: when a stage fails; the same call goes on from there.
         """
-        if not (REPOSITORY / "train_configs").is_dir():
-            raise InputError(
-                f"{REPOSITORY}: there are no train_configs/ here; run the demo from a clone of the "
-                "repository, installed with pip install --editable"
-            )
+        check_clone("demo")
         if (self.corpus is None) != (self.sft is None):
             raise InputError("--corpus and --sft belong together: give both or none")
         folders = []
@@ -71,7 +63,7 @@ class DemoConfig:
             root = (self.out / f"seed-{seed}").absolute()
             self._claim(root)
             stages = comparison(root, seed, self._material(root, seed), engine=self.engine)
-            run_stages(stages, root, title=f"seed {seed}", parallel=self.parallel)
+            self._run(stages, root, f"seed {seed}")
             shutil.copyfile(root / "evaluation" / "summary.json", root / "summary.json")
             folders.append(root)
         from olmo_anchor.report.page import write_report
@@ -111,6 +103,12 @@ class DemoConfig:
             )
         write_json(path, settings)
 
+    def _run(self, stages: Sequence[Stage], root: Path, title: str) -> None:
+        times = Times(root)
+        places = {root: "OUT", REPOSITORY: "."}
+        Pipeline(stages, root / "logs", title, self.parallel, times.keep, places=places).run()
+        console.print(f"{title}: {times.total:.0f} s in all", highlight=False)
+
     @property
     def _choices(self) -> Choices:
         return STORY_WORLD if self.corpus is None else OWN_FILES
@@ -132,11 +130,3 @@ def _changed(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
         elif stored != value:
             changed.append(name)
     return changed
-
-
-def run_stages(stages: list[Stage], root: Path, *, title: str, parallel: int) -> None:
-    """Run a pipeline; ``times.json`` keeps the seconds of its stages over all resumed runs."""
-    times = Times(root)
-    places = {root: "OUT", REPOSITORY: "."}
-    Pipeline(stages, root / "logs", title, parallel, times.keep, places=places).run()
-    console.print(f"{title}: {times.total:.0f} s in all", highlight=False)

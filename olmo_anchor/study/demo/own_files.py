@@ -18,7 +18,8 @@ from olmo_anchor.corpus.documents import BadRecord, parse_conversation
 from olmo_anchor.corpus.jsonl import read_lines
 from olmo_anchor.errors import InputError
 from olmo_anchor.manifest import atomic_write
-from olmo_anchor.study.demo.stages import REPOSITORY, Choices, Material
+from olmo_anchor.study.demo.stages import Choices, Material
+from olmo_anchor.study.pipeline.commands import REPOSITORY
 
 __all__ = ["OWN_FILES", "own_files", "split_conversations"]
 

@@ -15,23 +15,20 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from olmo_anchor.study.pipeline.pipeline import Stage
+from olmo_anchor.study.pipeline.commands import REPOSITORY, olmo_anchor
+from olmo_anchor.study.pipeline.stage import Stage
 
 __all__ = [
     "ARMS",
-    "REPOSITORY",
     "STORY_WORLD",
     "Choices",
     "Material",
     "comparison",
-    "olmo_anchor",
     "story_world",
 ]
 
 ARMS = ("base_standard", "base_annotated", "sft_standard", "sft_anchored")
 _BASE_OF = {"sft_standard": "base_standard", "sft_anchored": "base_annotated"}
-
-REPOSITORY = Path(__file__).resolve().parents[3]
 
 
 @dataclass(frozen=True)
@@ -73,13 +70,6 @@ class Material:
     sampling: tuple[str, ...]
     first: tuple[Stage, ...] = ()
     tokenize_chat: tuple[str, ...] = ()
-
-
-def olmo_anchor(*words: object) -> tuple[str, ...]:
-    """The command line of an ``olmo-anchor`` command, by this interpreter's own installation."""
-    beside = Path(sys.executable).with_name("olmo-anchor")
-    program = (str(beside),) if beside.exists() else (sys.executable, "-m", "olmo_anchor.cli")
-    return (*program, *map(str, words))
 
 
 def story_world(root: Path, seed: int, *, documents: int | None = None) -> Material:

@@ -85,7 +85,7 @@ def read_grid(folder: Path) -> Grid:
     path = folder / GRID
     try:
         stored = orjson.loads(path.read_bytes())
-        arms = {one["name"]: _arm(one, stored) for one in stored["arms"]}
+        arms = {one["name"]: _arm(one) for one in stored["arms"]}
         seed = int(stored["seed"])
     except FileNotFoundError:
         raise InputError(
@@ -103,13 +103,9 @@ def read_grid(folder: Path) -> Grid:
     )
 
 
-def _arm(stored: Mapping[str, Any], grid: Mapping[str, Any]) -> ArmSpec:
+def _arm(stored: Mapping[str, Any]) -> ArmSpec:
     name = stored["name"]
     decides = {key: stored[key] for key in _DECIDING if stored.get(key) is not None}
-    for key in ("base", "data"):
-        # What the name stands for, where the grid says it.
-        if (said := (grid.get(f"{key}_definitions") or {}).get(stored.get(key))) is not None:
-            decides[key] = said
     plain: dict[str, Any] = {
         key: stored.get(key)
         for key in ("base", "data", "annotations", "data_entropy_bits", "size", "of", "run")

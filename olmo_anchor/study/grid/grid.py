@@ -24,7 +24,7 @@ Settings = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Annotations:
-    """How a corpus is annotated: its true labels, or these with faults put in.
+    """How a corpus is annotated: its true labels, or these with noise.
 
     :param wrong: the share of the tags that say another value.
     :param without: the share of the documents that have none.

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from olmo_anchor.errors import InputError
-from olmo_anchor.evaluation.suite import build, read_yaml
+from olmo_anchor.evaluation.suite import build
 from olmo_anchor.study.grid.grid import MAIN, Annotations, Arm, Base, Data, Grid, Group
+from olmo_anchor.study.yaml_file import read_yaml
 
 __all__ = ["expand", "read_grid"]
 

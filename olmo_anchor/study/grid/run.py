@@ -10,23 +10,23 @@ from __future__ import annotations
 import subprocess
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import orjson
 from filelock import FileLock, Timeout
 
 from olmo_anchor.errors import InputError, WorkFailed
 from olmo_anchor.manifest import sha256_file, versions, write_json
-from olmo_anchor.study.demo.stages import REPOSITORY, olmo_anchor
-from olmo_anchor.study.grid.costs import estimate, read_times
+from olmo_anchor.study.grid.costs import estimate
 from olmo_anchor.study.grid.grid import Arm, Grid, choose
 from olmo_anchor.study.grid.read import read_grid
+from olmo_anchor.study.grid.record import FILE, arm_records
 from olmo_anchor.study.grid.stages import SeedStages, overrides
 from olmo_anchor.study.pipeline.board import duration
-from olmo_anchor.study.pipeline.pipeline import Pipeline, Stage, Stopped
-from olmo_anchor.study.pipeline.times import Times
+from olmo_anchor.study.pipeline.commands import REPOSITORY, check_clone, olmo_anchor
+from olmo_anchor.study.pipeline.pipeline import Pipeline, Stopped
+from olmo_anchor.study.pipeline.stage import Stage, kind_of
+from olmo_anchor.study.pipeline.times import Times, makespan, read_times
 from olmo_anchor.terminal import console
 
 __all__ = ["GRID", "StudyConfig"]
@@ -70,8 +70,7 @@ class StudyConfig:
             expected = pipeline.expected
             assert expected is not None
             left = [stage for stage in pipeline.stages if stage.name not in done]
-            took = sum(map(expected, left)) / self.parallel
-            seconds += max([took, *map(expected, left)])
+            seconds += makespan(list(map(expected, left)), self.parallel)
             lines.append(f"seed {seed}: {len(done)} of {len(pipeline.stages)} stages are done")
             lines += [
                 f"  {kind:12} {len(those) - _in(those, done):4} to do, {_in(those, done):4} done"
@@ -98,8 +97,7 @@ class StudyConfig:
         failures = []
         began = time.monotonic()
         for seed in self.seeds:
-            root = self._root(seed)
-            write_json(root / "grid.json", self._described(grid, arms, seed))
+            self._write_grid(grid, arms, seed)
             pipeline = self._pipeline(grid, arms, seed)
             if self.stop_after is not None:
                 pipeline.stop_after = self.stop_after - (time.monotonic() - began)
@@ -110,18 +108,14 @@ class StudyConfig:
             except WorkFailed as failure:
                 failures.append(f"seed {seed}: {failure}")
             # Now that the manifests of data and runs are there.
-            write_json(root / "grid.json", self._described(grid, arms, seed))
+            self._write_grid(grid, arms, seed)
         self._page()
         console.print(f"{self.out}: {_size(self.out) / 1e9:.1f} GB", highlight=False)
         if failures:
             raise WorkFailed("\n".join(failures))
 
     def _choose(self) -> tuple[Grid, list[Arm]]:
-        if not (REPOSITORY / "train_configs").is_dir():
-            raise InputError(
-                f"{REPOSITORY}: there are no train_configs/ here; run the study from a clone of "
-                "the repository, installed with pip install --editable"
-            )
+        check_clone("study")
         grid = read_grid(self.grid)
         _check_files(grid)
         return grid, choose(grid, self.arms)
@@ -133,7 +127,7 @@ class StudyConfig:
         root = self._root(seed)
         stages = SeedStages(grid, root, seed, self.engine, self.documents).of(arms)
         times = Times(root)
-        earlier = read_times([root, *sorted(self.out.glob("seed-*"))])
+        earlier = read_times(sorted(self.out.glob("seed-*")))
         return Pipeline(
             stages,
             root / "logs",
@@ -146,30 +140,18 @@ class StudyConfig:
             expected=estimate(earlier, stages),
         )
 
-    def _described(self, grid: Grid, arms: Sequence[Arm], seed: int) -> dict[str, Any]:
-        """``grid.json``: these arms, and those of earlier calls that the grid has unchanged."""
+    def _write_grid(self, grid: Grid, arms: Sequence[Arm], seed: int) -> None:
         root = self._root(seed)
-        now = [_description(grid, arm, root) for arm in arms]
-        names = {arm["name"] for arm in now}
-        path = root / "grid.json"
-        if path.is_file():
-            for one in orjson.loads(path.read_bytes())["arms"]:
-                arm = grid.arms.get(one["name"])
-                if arm is None or one["name"] in names:
-                    continue
-                again = _description(grid, arm, root)
-                if _deciding(again) == _deciding(one):
-                    now.append(again)
-        order = list(grid.arms)
-        return {
+        record = {
             "seed": seed,
             "grid": {"path": self.grid.name, "sha256": sha256_file(self.grid)},
             "world": {"documents": self.documents, "file": grid.world},
             "engine": self.engine,
             "versions": versions(),
             "groups": {name: group.tests for name, group in grid.groups.items()},
-            "arms": sorted(now, key=lambda arm: order.index(arm["name"])),
+            "arms": arm_records(grid, arms, root),
         }
+        write_json(root / FILE, record)
 
     def _page(self) -> None:
         """What was found, as far as there are results."""
@@ -195,34 +177,6 @@ def _check_files(grid: Grid) -> None:
         raise InputError(f"{grid.path}: suite: there is no evals/{grid.suite}.yaml")
 
 
-def _description(grid: Grid, arm: Arm, root: Path) -> dict[str, Any]:
-    found = asdict(arm)
-    found |= {
-        "title": arm.title or arm.name.rpartition("/")[2],
-        "of": arm.of,
-        "size": arm.size or grid.size,
-        "starts_from": arm.starts_from,
-        "run": f"runs/{arm.model}" if arm.recipe else f"bases/{arm.starts_from}",
-        "overrides": overrides(arm.set),
-        "sampling": overrides(arm.sample),
-        "data_entropy_bits": None,
-    }
-    if arm.data is not None:
-        manifest = root / "data" / arm.data / "conversations" / "manifest.json"
-        if manifest.is_file():
-            found["data_entropy_bits"] = orjson.loads(manifest.read_bytes())["extra"][
-                "entropy_bits"
-            ]
-    del found["set"], found["sample"]
-    return found
-
-
-def _deciding(described: dict[str, Any]) -> dict[str, Any]:
-    aside = ("title", "data_entropy_bits")
-    stored: dict[str, Any] = orjson.loads(orjson.dumps(described, option=orjson.OPT_NON_STR_KEYS))
-    return {name: value for name, value in stored.items() if name not in aside}
-
-
 def _listed(grid: Grid, arms: Sequence[Arm]) -> str:
     lines = []
     for name, group in grid.groups.items():
@@ -243,7 +197,7 @@ def _one_line(arm: Arm) -> str:
 def _kinds(stages: Sequence[Stage]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for stage in stages:
-        found.setdefault(stage.name.partition("/")[0], []).append(stage.name)
+        found.setdefault(kind_of(stage.name), []).append(stage.name)
     return found
 
 

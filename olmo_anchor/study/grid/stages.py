@@ -20,9 +20,9 @@ from typing import Any
 
 import orjson
 
-from olmo_anchor.study.demo.stages import REPOSITORY, olmo_anchor
 from olmo_anchor.study.grid.grid import MAIN, Annotations, Arm, Grid
-from olmo_anchor.study.pipeline.pipeline import Stage
+from olmo_anchor.study.pipeline.commands import REPOSITORY, olmo_anchor
+from olmo_anchor.study.pipeline.stage import Stage
 
 __all__ = ["SeedStages", "overrides"]
 
@@ -108,7 +108,7 @@ class SeedStages:
         truth, notes, overlay = (f"{below}/{what}" for what in ("truth", "annotations", "overlay"))
         how = self.grid.annotations[name]
         command = olmo_anchor(
-            *("study", "truth", source / "labels.jsonl", "--world", world, *_faults(how)),
+            *("study", "truth", source / "labels.jsonl", "--world", world, *_noise(how)),
             *("--seed", self.seed, "--out", self.root / f"{truth}.jsonl"),
         )
         self._add(truth, command, f"{truth}.jsonl", *needs)
@@ -230,7 +230,7 @@ class SeedStages:
         self._add(name, command, f"{name}/manifest.json", *needs, reads=(suite,))
 
 
-def _faults(how: Annotations) -> list[object]:
+def _noise(how: Annotations) -> list[object]:
     words: list[object] = ["--attributes", ",".join(how.attributes)]
     if how.wrong:
         words += ["--wrong", how.wrong]

@@ -10,6 +10,8 @@ from pathlib import Path
 from rich.live import Live
 from rich.table import Table
 
+from olmo_anchor.study.pipeline.stage import kind_of
+from olmo_anchor.study.pipeline.times import makespan
 from olmo_anchor.terminal import console
 
 __all__ = ["Shown", "board", "duration", "time_left"]
@@ -40,17 +42,17 @@ class Shown:
 
     @property
     def kind(self) -> str:
-        return self.name.partition("/")[0]
+        return kind_of(self.name)
 
 
 def time_left(stages: Sequence[Shown], parallel: int) -> float | None:
-    """Seconds, if the processes stay busy: no less than the longest stage has left."""
+    """Seconds; None where nothing is left, or what is left has no expectation."""
     left = [
         max(0.0, one.expected - (one.seconds if one.status == "running" else 0.0))
         for one in stages
         if one.status in ("waiting", "running") and one.expected is not None
     ]
-    return max(sum(left) / parallel, *left) if left else None
+    return makespan(left, parallel) if left else None
 
 
 def duration(seconds: float) -> str:

@@ -7,13 +7,8 @@ command: ``LOGS/NAME.made.json`` keeps what it was made by.
 
 from __future__ import annotations
 
-import hashlib
-import os
-import shlex
 import shutil
-import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,46 +17,19 @@ from pathlib import Path
 import orjson
 
 from olmo_anchor.errors import WorkFailed
-from olmo_anchor.manifest import write_json
+from olmo_anchor.manifest import sha256_file, write_json
 from olmo_anchor.study.pipeline.board import Shown, board
+from olmo_anchor.study.pipeline.commands import anywhere
+from olmo_anchor.study.pipeline.processes import sigterm_interrupts, start, stop
+from olmo_anchor.study.pipeline.stage import Stage
 
-__all__ = ["Pipeline", "Stage", "Stopped"]
+__all__ = ["Pipeline", "Stopped"]
 
 _LAST_LINES = 12
 _TOLD = 3
 """Failures that are told in full."""
 _GRACE = 5.0
 """Seconds that a stage has to end, once told to."""
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One command.
-
-    :param name: a path; its first part is the kind of the stage, where there are many.
-    :param done: the file that the command writes last.
-    :param needs: names of the stages whose output it reads.
-    :param threads: of each process; more than one stage runs at a time.
-    :param resumes: the folder in which the command goes on where it was stopped. It refuses one
-        that something else was begun in, so such a folder is deleted first.
-    :param reads: files that decide the result, and may change: the command with other contents is
-        another command.
-    :param cost: in times another stage of the kind, for estimates.
-    """
-
-    name: str
-    argv: tuple[str, ...]
-    done: Path
-    needs: tuple[str, ...] = ()
-    threads: int = 1
-    resumes: Path | None = None
-    reads: tuple[Path, ...] = ()
-    cost: float = 1.0
-
-    @property
-    def command(self) -> str:
-        """What to type to run it alone."""
-        return f"OMP_NUM_THREADS={self.threads} {shlex.join(self.argv)}"
 
 
 class Stopped(WorkFailed):
@@ -117,7 +85,7 @@ class Pipeline:
                 )
             made: dict[str, object] = {
                 "argv": self._known(stage.argv),
-                "reads": [_digest(p) for p in stage.reads],
+                "reads": [sha256_file(path) for path in stage.reads],
             }
             log = self.logs / f"{stage.name}.log"
             self._states[stage.name] = _State(stage, log, made)
@@ -137,38 +105,32 @@ class Pipeline:
         """
         self.logs.mkdir(parents=True, exist_ok=True)
         self._mark()
-        began = time.monotonic()
-        # Stages have process groups of their own, which a SIGTERM to this process does not reach.
-        before = signal.signal(signal.SIGTERM, _interrupt)
-        try:
-            with board(self.title, self.parallel) as show:
-                while self._step():
-                    show(self._shown())
-                    if self.stop_after is not None and time.monotonic() - began > self.stop_after:
-                        self._stop()
-                        raise Stopped(
-                            f"{self.title}: the time is up; the same call goes on. "
-                            f"{self._counted()}"
-                        )
-                    time.sleep(0.2)
-                show(self._shown())
-        finally:
-            self._stop()
-            signal.signal(signal.SIGTERM, before)
+        with sigterm_interrupts():
+            try:
+                self._until_done()
+            finally:
+                self._stop()
         failed = [state for state in self._states.values() if state.status == "failed"]
         if failed:
             told = [_failure(state) for state in failed[:_TOLD]]
             told += [f"{one.stage.name} failed too: {one.log}" for one in failed[_TOLD:]]
             raise WorkFailed("\n".join([*told, self._counted()]))
 
+    def _until_done(self) -> None:
+        began = time.monotonic()
+        with board(self.title, self.parallel) as show:
+            while self._step():
+                show(self._shown())
+                if self.stop_after is not None and time.monotonic() - began > self.stop_after:
+                    self._stop()
+                    raise Stopped(
+                        f"{self.title}: the time is up; the same call goes on. {self._counted()}"
+                    )
+                time.sleep(0.2)
+            show(self._shown())
+
     def _known(self, argv: Sequence[str]) -> list[str]:
-        """The same for another environment and other places."""
-        program, words = Path(argv[0]).name, list(argv[1:])
-        if words[:2] == ["-m", "olmo_anchor.cli"]:
-            program, words = "olmo-anchor", words[2:]
-        for place, name in self.places.items():
-            words = [word.replace(str(place), name) for word in words]
-        return [program, *words]
+        return anywhere(argv, self.places)
 
     def _mark(self) -> None:
         for state in self._states.values():
@@ -225,19 +187,7 @@ class Pipeline:
         with state.log.open("wb") as log:
             log.write(f"$ {stage.command}\n".encode())
             log.flush()
-            state.process = subprocess.Popen(
-                [*_launcher(), *stage.argv],
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                stdin=subprocess.DEVNULL,
-                env={
-                    **os.environ,
-                    "OMP_NUM_THREADS": str(stage.threads),
-                    "TOKENIZERS_PARALLELISM": "false",
-                },
-                # A group of its own: Ctrl-C comes to us, and we stop all of its processes.
-                start_new_session=True,
-            )
+            state.process = start(stage.argv, log, threads=stage.threads)
         state.began, state.status = time.monotonic(), "running"
 
     def _resumes(self, state: _State) -> bool:
@@ -285,12 +235,7 @@ class Pipeline:
 
     def _stop(self) -> None:
         running = [state for state in self._states.values() if state.status == "running"]
-        for how in (signal.SIGTERM, signal.SIGKILL):
-            for state in running:
-                _signal(state, how)
-            deadline = time.monotonic() + self.grace
-            while any(_alive(state) for state in running) and time.monotonic() < deadline:
-                time.sleep(0.05)
+        stop([state.process for state in running if state.process is not None], self.grace)
         for state in running:
             state.status = "stopped"
 
@@ -311,34 +256,3 @@ def _failure(state: _State) -> str:
 
 def _written(path: Path) -> float | None:
     return path.stat().st_mtime if path.exists() else None
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _interrupt(number: int, frame: object) -> None:
-    raise KeyboardInterrupt
-
-
-def _launcher() -> list[str]:
-    """On Linux a stage dies with us: else it would write beside what the next call starts."""
-    if sys.platform != "linux":
-        return []
-    when_the_parent_dies = 1  # PR_SET_PDEATHSIG
-    program = (
-        "import ctypes, os, sys; "
-        f"ctypes.CDLL(None).prctl({when_the_parent_dies}, {int(signal.SIGKILL)}); "
-        "os.execvp(sys.argv[1], sys.argv[1:])"
-    )
-    return [sys.executable, "-I", "-S", "-c", program]
-
-
-def _alive(state: _State) -> bool:
-    return state.process is not None and state.process.poll() is None
-
-
-def _signal(state: _State, how: signal.Signals) -> None:
-    if _alive(state):
-        assert state.process is not None
-        os.killpg(state.process.pid, how)

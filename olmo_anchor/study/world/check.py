@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
+from olmo_anchor.study.world.file import WorldFile
 from olmo_anchor.study.world.frames import words_of
-
-if TYPE_CHECKING:
-    from olmo_anchor.study.world.file import WorldFile
 
 __all__ = ["PUNCTUATION", "check_story", "check_words", "fault_of_text", "fault_of_value"]
 

@@ -8,15 +8,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from olmo_anchor.annotation import Tag
 from olmo_anchor.errors import InputError
+from olmo_anchor.manifest import read_manifest
 from olmo_anchor.study.world.check import check_story, check_words, fault_of_text, fault_of_value
 from olmo_anchor.study.world.file import Attribute, Corpus, Naming, WorldFile
 from olmo_anchor.study.world.frames import Frame
+from olmo_anchor.study.yaml_file import read_yaml
 
-__all__ = ["built_in", "read_world", "read_yaml"]
+__all__ = ["built_in", "read_world", "world_of"]
 
 RESERVED = ("id", "prompt", "messages", "kind", "styled", "open", "inside", "outside")
 """No attribute has such a name: prompts and labels have fields and kinds of these."""
@@ -34,24 +34,18 @@ def read_world(path: Path) -> WorldFile:
         apart; names the file, the field and the word or value.
     """
     try:
-        return _read(read_yaml(path))
+        return _read(_with_text_keys(read_yaml(path)))
     except _Fault as fault:
         raise InputError(f"{path}: {fault}") from None
 
 
-def read_yaml(path: Path) -> Any:
-    """What a YAML file holds; its keys are text.
+def world_of(folder: Path) -> WorldFile:
+    """The world in a folder that ``study world`` wrote.
 
-    :raises InputError: when it is missing, not YAML, or says a key twice.
+    :raises InputError: when it is no such folder.
     """
-    try:
-        return yaml.load(path.read_text("utf-8"), _Loader)
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read: {error}") from None
-    except yaml.YAMLError as error:
-        raise InputError(f"{path}: not a YAML file: {' '.join(str(error).split())}") from None
-    except _Fault as fault:
-        raise InputError(f"{path}: {fault}") from None
+    read_manifest(folder, "world")
+    return read_world(folder / "world.json")
 
 
 class _Fault(ValueError):
@@ -59,17 +53,12 @@ class _Fault(ValueError):
         super().__init__(f"{where}: {what}" if where else what)
 
 
-class _Loader(yaml.SafeLoader):
-    """A key that stands twice is a fault: YAML itself would forget the first."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> Any:
-        seen = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if str(key) in seen:
-                raise _Fault(f"line {key_node.start_mark.line + 1}", f"{key!r} stands there twice")
-            seen.add(str(key))
-        return {_key(key): value for key, value in super().construct_mapping(node, deep).items()}
+def _with_text_keys(stored: Any) -> Any:
+    if isinstance(stored, list):
+        return [_with_text_keys(one) for one in stored]
+    if isinstance(stored, dict):
+        return {_key(key): _with_text_keys(value) for key, value in stored.items()}
+    return stored
 
 
 def _key(key: Any) -> str:

@@ -14,10 +14,10 @@ from pathlib import Path
 
 from olmo_anchor.errors import InputError
 from olmo_anchor.evaluation.entropy import plug_in
-from olmo_anchor.manifest import MANIFEST, Manifest, file_record, prepare_output, read_manifest
+from olmo_anchor.manifest import MANIFEST, Manifest, file_record, prepare_output
 from olmo_anchor.study.world.file import WorldFile
-from olmo_anchor.study.world.read import read_world
-from olmo_anchor.study.world.simplestories import Pool
+from olmo_anchor.study.world.pool import Pool
+from olmo_anchor.study.world.read import world_of
 from olmo_anchor.study.world.stories import StoryWorld
 from olmo_anchor.study.world.write import (
     CONVERSATIONS,
@@ -27,16 +27,7 @@ from olmo_anchor.study.world.write import (
     write_lines,
 )
 
-__all__ = ["select", "world_of", "write_conversations"]
-
-
-def world_of(folder: Path) -> WorldFile:
-    """The world in a folder that ``study world`` wrote.
-
-    :raises InputError: when it is no such folder.
-    """
-    read_manifest(folder, "world")
-    return read_world(folder / "world.json")
+__all__ = ["select", "write_conversations"]
 
 
 def select(world: WorldFile, choices: Iterable[str]) -> dict[str, tuple[str, ...]]:

@@ -1,8 +1,8 @@
 """SimpleStories in the place of the story world: the same files, from stories with their labels.
 
 The stories are split once, by a hash of what they were generated with: one part is pretraining
-documents, the other is kept in ``stories.jsonl`` {text, labels} for SFT data. A story is one chunk:
-blank lines in it become line ends.
+documents, the other is kept for SFT data (:mod:`olmo_anchor.study.world.pool`). A story is one
+chunk: blank lines in it become line ends.
 """
 
 from __future__ import annotations
@@ -23,18 +23,20 @@ from olmo_anchor.corpus.parquet import ParquetFile
 from olmo_anchor.errors import InputError, WorkFailed
 from olmo_anchor.manifest import Manifest, atomic_write, prepare_output, write_json
 from olmo_anchor.study.world.file import WorldFile
-from olmo_anchor.study.world.read import built_in, read_world, read_yaml
-from olmo_anchor.study.world.stories import Document, Labels, Request, Story, ask, stream
+from olmo_anchor.study.world.hashing import uniform
+from olmo_anchor.study.world.pool import POOL
+from olmo_anchor.study.world.read import built_in, read_world
+from olmo_anchor.study.world.stories import Document, Labels, Story, ask, stream
 from olmo_anchor.study.world.write import Labelled, outputs, write_about, write_lines
+from olmo_anchor.study.yaml_file import read_yaml
 from olmo_anchor.tokenizer import AnchorTokenizer
 
-__all__ = ["HELD_BACK", "Pool", "write_simplestories"]
+__all__ = ["HELD_BACK", "write_simplestories"]
 
 HELD_BACK = 0.5
 """Of the stories, kept for SFT data."""
 
 _FROM_WORLD = ("topic", "persona")
-_FILE = "stories.jsonl"
 _BLANK = re.compile(r"\n\s*\n")
 
 Row = Mapping[str, Any]
@@ -68,12 +70,6 @@ def _text(value: Any) -> str:
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
     return value if isinstance(value, str) else ""
-
-
-def _number(*texts: str) -> float:
-    """In [0, 1)."""
-    digest = hashlib.blake2b("\x1f".join(texts).encode("utf-8", "surrogatepass"), digest_size=8)
-    return (int.from_bytes(digest.digest(), "big") >> 11) / 2**53
 
 
 @dataclass
@@ -110,7 +106,7 @@ class _Dump:
                 for name, label in known.items():
                     self.values.setdefault(name, set()).add(label)
                 group = _text(row.get("generation_id")) or text
-                yield _number("held back", group) < self.held_back, Story(Labels(known), text)
+                yield uniform("held back", group) < self.held_back, Story(Labels(known), text)
 
     def _label(self, name: str, value: Any) -> str | None:
         # The paper leaves the commas of two personas out; and a list on a command line has commas.
@@ -177,7 +173,7 @@ def write_simplestories(
     # Requests name topic and persona alone, whose values are known before a story is read.
     asking = _world(out, stored, _FROM_WORLD)
     told = Labelled()
-    with atomic_write(out / _FILE) as kept:
+    with atomic_write(out / POOL) as kept:
         drawn = _documents(dump, kept, wanted, seed, asking)
         counts = {"documents": write_lines(out / "documents.jsonl", told.documents(drawn))}
     if not counts["documents"]:
@@ -218,67 +214,3 @@ def _world(out: Path, stored: dict[str, Any], attributes: Sequence[str]) -> Worl
     }
     write_json(out / "world.json", world)
     return read_world(out / "world.json")
-
-
-@dataclass(frozen=True)
-class Pool:
-    """SFT data from the stories that were held back, each used once.
-
-    :param folder: what :func:`write_simplestories` wrote.
-    """
-
-    file: WorldFile
-    folder: Path
-    seed: int
-
-    def conversations(
-        self, count: int, only: Mapping[str, Sequence[str]] | None = None
-    ) -> Iterator[tuple[Request, Story]]:
-        """Yield SFT pairs, as :meth:`StoryWorld.conversations`.
-
-        :param only: the values of some attributes, each equally likely; stories are what they are
-            in the others.
-        :raises WorkFailed: when there are too few stories with the values.
-        """
-        wanted = self.file.sft if only is None else only
-        shares = {name: how.sft for name, how in self.file.naming.items()}
-        left = self._places(wanted)
-        with (self.folder / _FILE).open("rb") as stories:
-            for i in range(count):
-                here = f"conversation {i}"
-                key = tuple(
-                    stream(self.seed, f"{here} {name}").choice(values)
-                    for name, values in wanted.items()
-                )
-                if not left.get(key):
-                    said = ", ".join(f"{n} {v!r}" for n, v in zip(wanted, key, strict=True))
-                    raise WorkFailed(
-                        f"{self.folder}: no story is left with {said} after {i:,} of {count:,} "
-                        "conversations; ask for fewer (--conversations), or write the world from "
-                        "more of the data set (study world --documents)"
-                    )
-                stories.seek(left[key].pop()[1])
-                record = orjson.loads(stories.readline())
-                request = ask(
-                    self.file, stream(self.seed, f"{here} request"), record["labels"], shares
-                )
-                yield request, Story(Labels(record["labels"]), record["text"])
-
-    def _places(
-        self, wanted: Mapping[str, Sequence[str]]
-    ) -> dict[tuple[str, ...], list[tuple[float, int]]]:
-        """(a hash of the story and the seed, where it stands in the file), by the wanted labels."""
-        found: dict[tuple[str, ...], list[tuple[float, int]]] = {}
-        at = 0
-        path = self.folder / _FILE
-        if not path.is_file():
-            raise InputError(f"{path}: missing; write the world again with --overwrite")
-        with path.open("rb") as stories:
-            for raw in stories:
-                record = orjson.loads(raw)
-                key = tuple(record["labels"].get(name) for name in wanted)
-                if all(value in values for value, values in zip(key, wanted.values(), strict=True)):
-                    place = (_number(str(self.seed), record["text"]), at)
-                    found.setdefault(key, []).append(place)
-                at += len(raw)
-        return {key: sorted(places) for key, places in found.items()}

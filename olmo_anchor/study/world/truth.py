@@ -1,12 +1,11 @@
-"""Annotations made from labels that are known: the truth, or the truth with faults put in.
+"""Annotations made from labels that are known: the truth, or the truth with noise.
 
 Which tags are wrong and which documents have none is decided by hashes of what they belong to. So
-the faults of a smaller share are among those of a larger one, and of every file the same.
+the noise of a smaller share are among those of a larger one, and of every file the same.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,14 +15,15 @@ import orjson
 
 from olmo_anchor.corpus.jsonl import read_lines
 from olmo_anchor.errors import InputError
+from olmo_anchor.study.world.hashing import uniform
 
-__all__ = ["Faults", "read_labels", "truth_records"]
+__all__ = ["LabelNoise", "read_labels", "truth_records"]
 
 Record = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Faults:
+class LabelNoise:
     """:param wrong: the share of the tags that have another value of their attribute, each other
         value equally likely.
     :param without: the share of the documents that have no annotation at all.
@@ -34,31 +34,25 @@ class Faults:
     without: float = 0.0
 
     def drops(self, document: str) -> bool:
-        return self._number("without", document) < self.without
+        return uniform(self.seed, "without", document) < self.without
 
     def value(
         self, true: str, values: Sequence[str], document: str, chunk: int, attribute: str
     ) -> str:
         """``true``, or one of the other ``values`` in its place."""
-        if self._number("wrong", document, chunk, attribute) >= self.wrong:
+        if uniform(self.seed, "wrong", document, chunk, attribute) >= self.wrong:
             return true
         others = [value for value in values if value != true]
         if not others:
             return true
-        return others[int(self._number("other", document, chunk, attribute) * len(others))]
-
-    def _number(self, *what: object) -> float:
-        """In [0, 1)."""
-        text = "\x1f".join(map(str, (self.seed, *what)))
-        digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
-        return (int.from_bytes(digest, "big") >> 11) / 2**53
+        return others[int(uniform(self.seed, "other", document, chunk, attribute) * len(others))]
 
 
 def truth_records(
     labels: Iterable[Record],
     attributes: Sequence[str],
     values: Mapping[str, Sequence[str]],
-    faults: Faults | None = None,
+    noise: LabelNoise | None = None,
 ) -> Iterator[Record]:
     """Yield {id, chunk, tags} for ``annotate --annotator oracle``.
 
@@ -66,13 +60,13 @@ def truth_records(
     :param attributes: what is annotated, in the order of the tags.
     :param values: all values of each attribute.
     """
-    faults = faults or Faults()
+    noise = noise or LabelNoise()
     for record in labels:
         name, chunk, known = record["id"], record["chunk"], record["labels"]
-        if faults.drops(name):
+        if noise.drops(name):
             continue
         tags = [
-            [attribute, faults.value(true, values[attribute], name, chunk, attribute)]
+            [attribute, noise.value(true, values[attribute], name, chunk, attribute)]
             for attribute in attributes
             if (true := known.get(attribute)) is not None
         ]

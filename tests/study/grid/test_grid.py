@@ -194,8 +194,11 @@ def test_arms_of_one_another_are_refused() -> None:
 
 def test_a_file_that_is_no_grid_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "grid.yaml"
-    with pytest.raises(InputError, match=r"grid\.yaml: no such"):
+    with pytest.raises(InputError, match=r"grid\.yaml: cannot be read"):
         read_grid(path)
     path.write_text("groups: [")
     with pytest.raises(InputError, match="not a YAML file"):
+        read_grid(path)
+    path.write_text(f"{GRID}  main: {{tests: Another.}}\n")
+    with pytest.raises(InputError, match=r"grid\.yaml: line \d+: 'main' stands there twice"):
         read_grid(path)

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from test_grid import GRID, made
 
-from olmo_anchor.study.demo.stages import REPOSITORY
 from olmo_anchor.study.grid.grid import choose
 from olmo_anchor.study.grid.stages import SeedStages, overrides
-from olmo_anchor.study.pipeline.pipeline import Pipeline, Stage
+from olmo_anchor.study.pipeline.commands import REPOSITORY
+from olmo_anchor.study.pipeline.pipeline import Pipeline
+from olmo_anchor.study.pipeline.stage import Stage
 
 
 def stages(root: Path, *asked: str, text: str = GRID, **options: int) -> dict[str, Stage]:

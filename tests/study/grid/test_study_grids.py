@@ -9,11 +9,11 @@ import pytest
 from click.testing import CliRunner
 
 from olmo_anchor.commands.generate import generate
-from olmo_anchor.study.demo.stages import REPOSITORY
 from olmo_anchor.study.grid.grid import Grid, choose
 from olmo_anchor.study.grid.read import read_grid
 from olmo_anchor.study.grid.run import GRID, StudyConfig
 from olmo_anchor.study.grid.stages import overrides
+from olmo_anchor.study.pipeline.commands import REPOSITORY
 
 FILES = [GRID, GRID.with_name("study_gpu.yaml")]
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
-from olmo_anchor.study.demo.stages import REPOSITORY
+from olmo_anchor.study.pipeline.commands import REPOSITORY
 
 GRID = """
 suite: study_arm

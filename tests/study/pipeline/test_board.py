@@ -8,10 +8,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from olmo_anchor.study.grid.costs import estimate, read_times
 from olmo_anchor.study.pipeline import board as module
 from olmo_anchor.study.pipeline.board import Shown, board, duration, table, time_left
-from olmo_anchor.study.pipeline.pipeline import Stage
 
 
 def one(name: str, status: str, seconds: float = 0, expected: float | None = 10) -> Shown:
@@ -79,17 +77,3 @@ def test_without_a_terminal_each_stage_that_ends_is_a_line(
         "seed 3 world done, 2 s (1 of 31, about 2 min left)",
         "seed 3 arms/0 FAILED, see logs/arms/0.log",
     ]
-
-
-def test_a_stage_is_expected_to_take_what_it_took_or_what_its_kind_takes(tmp_path: Path) -> None:
-    def stage(name: str, cost: float = 1.0) -> Stage:
-        return Stage(name, ("true",), tmp_path / name, cost=cost)
-
-    stages = [stage("runs/a"), stage("runs/b", 2.0), stage("runs/c", 3.0), stage("models/a")]
-    (tmp_path / "times.json").write_text(
-        '{"seconds": 1, "stages": [{"name": "runs/a", "seconds": 10}, '
-        '{"name": "runs/b", "seconds": 24}, {"name": "gone", "seconds": 1}]}'
-    )
-    expected = estimate(read_times([tmp_path, tmp_path / "none"]), stages)
-    # In times of their costs 10 and 12 seconds: 11 for the kind.
-    assert [expected(one) for one in stages] == [10, 24, 33, 6]

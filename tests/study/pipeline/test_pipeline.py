@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from olmo_anchor.errors import WorkFailed
-from olmo_anchor.study.demo.stages import ARMS, comparison, story_world
-from olmo_anchor.study.pipeline.pipeline import Pipeline, Stage, Stopped
+from olmo_anchor.study.pipeline.pipeline import Pipeline, Stopped
+from olmo_anchor.study.pipeline.stage import Stage
 
 
 def stage(folder: Path, name: str, *needs: str, code: str = "") -> Stage:
@@ -105,7 +105,8 @@ def test_a_signal_stops_the_children(tmp_path: Path, how: signal.Signals) -> Non
         "import signal, sys; from pathlib import Path\n"
         # A shell's background jobs ignore SIGINT, and hand that down.
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "from olmo_anchor.study.pipeline.pipeline import Pipeline, Stage\n"
+        "from olmo_anchor.study.pipeline.pipeline import Pipeline\n"
+        "from olmo_anchor.study.pipeline.stage import Stage\n"
         f"here = Path({str(tmp_path)!r})\n"
         'child = \'import os, time; open("pid", "w").write(str(os.getpid())); time.sleep(60)\'\n'
         "Pipeline([Stage('long', (sys.executable, '-c', child), here / 'x')], here / 'logs').run()"
@@ -259,7 +260,8 @@ def test_after_a_kill_nothing_goes_on_beside_the_next_call(tmp_path: Path) -> No
     )
     (tmp_path / "run.py").write_text(
         "import sys; from pathlib import Path\n"
-        "from olmo_anchor.study.pipeline.pipeline import Pipeline, Stage\n"
+        "from olmo_anchor.study.pipeline.pipeline import Pipeline\n"
+        "from olmo_anchor.study.pipeline.stage import Stage\n"
         "quick = Stage('quick', (sys.executable, 'quick.py'), Path('quick'))\n"
         "slow = Stage('slow', (sys.executable, 'slow.py'), Path('slow'), ('quick',))\n"
         "Pipeline([quick, slow], Path('logs')).run()"
@@ -284,18 +286,3 @@ def test_after_a_kill_nothing_goes_on_beside_the_next_call(tmp_path: Path) -> No
 def test_stages_must_follow_what_they_need(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="needs b"):
         Pipeline([stage(tmp_path, "a", "b"), stage(tmp_path, "b")], tmp_path / "logs")
-
-
-def test_the_arms_of_the_demo_are_matched(tmp_path: Path) -> None:
-    stages = {one.name: one for one in comparison(tmp_path, 3, story_world(tmp_path, 3))}
-    assert set(ARMS) <= set(stages)
-
-    def data(arm: str) -> list[str]:
-        argv = list(stages[arm].argv)
-        return [argv[argv.index(option) + 1] for option in ("--tokens", "--overlay")]
-
-    assert data("base_standard") == data("base_annotated")
-    assert data("sft_standard") == data("sft_anchored")
-    assert "base_annotated" in stages["sft_anchored"].needs
-    assert "base_standard" in stages["sft_standard"].needs
-    Pipeline(list(stages.values()), tmp_path / "logs")

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from olmo_anchor.cli import cli
 from olmo_anchor.errors import InputError
-from olmo_anchor.study.world.truth import Faults, truth_records
+from olmo_anchor.study.world.truth import LabelNoise, truth_records
 
 COLOURS = {"colour": ["red", "green", "blue"], "shape": ["round"]}
 
@@ -148,11 +148,11 @@ def test_the_faults_of_a_smaller_share_are_among_those_of_a_larger(
     less, more = sorted((one, two))
 
     def wrong(share: float) -> dict[str, str]:
-        found = truth_records(records(40), ["colour"], COLOURS, Faults(seed, wrong=share))
+        found = truth_records(records(40), ["colour"], COLOURS, LabelNoise(seed, wrong=share))
         return {r["id"]: r["tags"][0][1] for r in found if r["tags"] != [["colour", "red"]]}
 
     def without(share: float) -> set[str]:
-        found = truth_records(records(40), ["colour"], COLOURS, Faults(seed, without=share))
+        found = truth_records(records(40), ["colour"], COLOURS, LabelNoise(seed, without=share))
         return {f"doc-{i}" for i in range(40)} - {record["id"] for record in found}
 
     assert wrong(less).items() <= wrong(more).items()
@@ -162,7 +162,7 @@ def test_the_faults_of_a_smaller_share_are_among_those_of_a_larger(
 
 
 def test_shares_are_kept_and_other_values_are_equally_likely() -> None:
-    found = truth_records(records(4000), ["shape", "colour"], COLOURS, Faults(1, 0.3, 0.25))
+    found = truth_records(records(4000), ["shape", "colour"], COLOURS, LabelNoise(1, 0.3, 0.25))
     tags = [dict(record["tags"]) for record in found]
     assert len(tags) == pytest.approx(3000, abs=100)
     colours = Counter(tag["colour"] for tag in tags)
@@ -174,10 +174,10 @@ def test_shares_are_kept_and_other_values_are_equally_likely() -> None:
 
 def test_an_attribute_without_a_label_has_no_tag() -> None:
     unknown = [{"id": "a", "chunk": 0, "labels": {"colour": None, "shape": "round"}}]
-    assert [*truth_records(unknown, ["colour", "shape"], COLOURS, Faults())] == [
+    assert [*truth_records(unknown, ["colour", "shape"], COLOURS, LabelNoise())] == [
         {"id": "a", "chunk": 0, "tags": [["shape", "round"]]}
     ]
-    assert [*truth_records(unknown, ["colour"], COLOURS, Faults())] == []
+    assert [*truth_records(unknown, ["colour"], COLOURS, LabelNoise())] == []
 
 
 def test_labels_that_are_none(world: Path, tmp_path: Path) -> None:
