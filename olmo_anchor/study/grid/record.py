@@ -12,7 +12,7 @@ import orjson
 from olmo_anchor.study.grid.grid import Arm, Grid
 from olmo_anchor.study.grid.stages import overrides
 
-__all__ = ["FILE", "arm_records"]
+__all__ = ["FILE", "arm_records", "commits"]
 
 FILE = "grid.json"
 
@@ -36,6 +36,14 @@ def arm_records(grid: Grid, arms: Sequence[Arm], root: Path) -> list[Record]:
         if _deciding(again) == _deciding(stored):
             found[arm.name] = again
     return [found[name] for name in grid.arms if name in found]
+
+
+def commits(root: Path, now: str) -> str:
+    """Those of the calls that ran a seed so far, and of this one: not all stages need be of one."""
+    path = root / FILE
+    stored = orjson.loads(path.read_bytes()) if path.is_file() else {}
+    before = stored.get("versions", {}).get("commit", "").split(", ")
+    return ", ".join(dict.fromkeys([*filter(None, before), now]))
 
 
 def _stored(path: Path) -> list[Record]:

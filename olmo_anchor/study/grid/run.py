@@ -20,10 +20,10 @@ from olmo_anchor.manifest import sha256_file, versions, write_json
 from olmo_anchor.study.grid.costs import estimate
 from olmo_anchor.study.grid.grid import Arm, Grid, choose
 from olmo_anchor.study.grid.read import read_grid
-from olmo_anchor.study.grid.record import FILE, arm_records
+from olmo_anchor.study.grid.record import FILE, arm_records, commits
 from olmo_anchor.study.grid.stages import SeedStages, overrides
 from olmo_anchor.study.pipeline.board import duration
-from olmo_anchor.study.pipeline.commands import REPOSITORY, check_clone, olmo_anchor
+from olmo_anchor.study.pipeline.commands import REPOSITORY, check_clone, commit, olmo_anchor
 from olmo_anchor.study.pipeline.pipeline import Pipeline, Stopped
 from olmo_anchor.study.pipeline.stage import Stage, kind_of
 from olmo_anchor.study.pipeline.times import Times, makespan, read_times
@@ -147,7 +147,7 @@ class StudyConfig:
             "grid": {"path": self.grid.name, "sha256": sha256_file(self.grid)},
             "world": {"documents": self.documents, "file": grid.world},
             "engine": self.engine,
-            "versions": versions(),
+            "versions": {"commit": commits(root, commit()), **versions()},
             "groups": {name: group.tests for name, group in grid.groups.items()},
             "arms": arm_records(grid, arms, root),
         }

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from olmo_anchor.errors import InputError
 
-__all__ = ["REPOSITORY", "anywhere", "check_clone", "olmo_anchor"]
+__all__ = ["REPOSITORY", "anywhere", "check_clone", "commit", "olmo_anchor"]
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 _MODULE = ("-m", "olmo_anchor.cli")
@@ -21,6 +22,15 @@ def check_clone(what: str) -> None:
             f"{REPOSITORY}: there are no train_configs/ here; run the {what} from a clone of the "
             "repository, installed with pip install --editable"
         )
+
+
+def commit(clone: Path = REPOSITORY) -> str:
+    """The commit of a clone, with ``+`` where tracked files differ; ``unknown`` outside of git."""
+    git = ("git", "-C", str(clone), "describe", "--always", "--exclude=*", "--dirty=+")
+    try:
+        return subprocess.run(git, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
 
 
 def olmo_anchor(*words: object) -> tuple[str, ...]:
