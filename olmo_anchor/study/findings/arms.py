@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -50,9 +50,24 @@ class ArmSpec:
     decides: Mapping[str, Any] = field(default_factory=dict)
 
     @property
+    def is_base(self) -> bool:
+        """Whether it was not post-trained."""
+        return self.method.startswith("base")
+
+    @property
+    def overrides(self) -> Sequence[str]:
+        """Of its training recipe, as ``--NAME=VALUE``."""
+        return self.decides.get("overrides") or ()
+
+    @property
+    def sampling(self) -> Sequence[str]:
+        """Options of its sampling, as ``--NAME=VALUE``."""
+        return self.decides.get("sampling") or ()
+
+    @property
     def kind(self) -> str:
         """Its method; of one whose annotations have the persona, too, ``METHOD_persona``."""
-        with_persona = self.annotations == "persona" and not self.method.startswith("base")
+        with_persona = self.annotations == "persona" and not self.is_base
         return f"{self.method}_persona" if with_persona else self.method
 
     def place(self, along: str) -> float | None:
@@ -97,10 +112,16 @@ def read_grid(folder: Path) -> Grid:
     return Grid(
         seed,
         arms,
-        stored.get("grid") or {},
+        _source(stored),
         stored.get("world") or {},
         stored.get("versions") or {},
     )
+
+
+def _source(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """With the commit that ran it, where the seed says one."""
+    commit = stored.get("commit")
+    return {**(stored.get("grid") or {}), **({"commit": commit} if commit else {})}
 
 
 def _arm(stored: Mapping[str, Any]) -> ArmSpec:

@@ -10,17 +10,26 @@ from typing import Literal
 from olmo_anchor.study.findings.estimate import ENOUGH, Estimate, over_seeds, rounded
 from olmo_anchor.study.findings.findings import Findings
 
-__all__ = ["RULE", "Check", "Claim", "Verdict", "Weighed", "WeighedCheck", "weigh"]
+__all__ = ["FLAT", "RULE", "Check", "Claim", "Verdict", "Weighed", "WeighedCheck", "weigh"]
+
+FLAT = 0.05
+"""Bits per doubling: slopes within it, on both sides of 0, count as none."""
 
 RULE = (
     f"A test is a number at each seed and the range that the claim puts it in. From {ENOUGH} seeds "
     "on: it holds when its 95 % interval over seeds (Student's t) lies in the range, it does not "
     "when the interval lies outside, and is not decided when it lies across the end of the range "
-    f"or when there are fewer than {ENOUGH} seeds. A claim holds when all its tests do, does not "
-    "when none does, holds in part when some do and some do not, and is not decided otherwise."
+    f"or when there are fewer than {ENOUGH} seeds. A slope whose interval lies within \u00b1{FLAT} "
+    "bits per doubling is flat, which is not what a claim of a trend says. Where the entropies of "
+    "the arms differ by less than a quarter of a bit there is nothing to correlate. A claim holds "
+    "when all its tests do, does not when none does, holds in part when some do and some do not, "
+    "and is not decided otherwise."
 )
 
-Outcome = Literal["holds", "does not hold", "not decided", "not measured"]
+Outcome = Literal[
+    "holds", "does not hold", "flat", "nothing to correlate", "not decided", "not measured"
+]
+_AGAINST = ("does not hold", "flat")
 AtSeed = Callable[[Findings, int], float | None]
 """The number of a test at one seed; None where something that it needs was not measured."""
 
@@ -29,6 +38,9 @@ AtSeed = Callable[[Findings, int], float | None]
 class Check:
     """:param says: what the number is, for a reader.
     :param low, high: the range that the claim puts it in.
+    :param flat: slopes of at most this size are none; 0 where that is not asked.
+    :param span: over what the number is taken, a seed at a time; where it is less than ``least``
+        there is no such number.
     """
 
     says: str
@@ -36,6 +48,9 @@ class Check:
     low: float = -math.inf
     high: float = math.inf
     digits: int = 2
+    flat: float = 0.0
+    span: AtSeed | None = None
+    least: float = 0.0
 
     @property
     def range(self) -> str:
@@ -62,10 +77,16 @@ class WeighedCheck:
     test: Check
     found: Estimate | None
     outcome: Outcome
+    seeds: int = 0
 
     @property
     def number(self) -> str:
-        return "\u2013" if self.found is None else self.found.text(self.test.digits)
+        """With how many of the seeds it is of, where some lack it."""
+        if self.found is None:
+            return "\u2013"
+        of = len(self.found.values)
+        told = self.found.text(self.test.digits)
+        return told if of >= self.seeds else f"{told} ({of} of {self.seeds} seeds)"
 
     @property
     def told(self) -> str:
@@ -84,7 +105,15 @@ def _undecided(seeds: int) -> str:
     return f"not decided at {seeds} seed{'s' * (seeds > 1)}"
 
 
-Verdict = Literal["holds", "does not hold", "holds in part", "not decided", "not measured"]
+Verdict = Literal[
+    "holds",
+    "does not hold",
+    "flat",
+    "holds in part",
+    "nothing to correlate",
+    "not decided",
+    "not measured",
+]
 
 
 @dataclass(frozen=True)
@@ -96,13 +125,12 @@ class Weighed:
     def verdict(self) -> Verdict:
         """By :data:`RULE`. Tests that were not measured leave a claim open, if others were."""
         outcomes = [test.outcome for test in self.tests]
-        if all(one == "not measured" for one in outcomes):
-            return "not measured"
-        if all(one == "holds" for one in outcomes):
-            return "holds"
-        if all(one == "does not hold" for one in outcomes):
+        for alike in ("not measured", "nothing to correlate", "holds", "flat"):
+            if all(one == alike for one in outcomes):
+                return alike
+        if all(one in _AGAINST for one in outcomes):
             return "does not hold"
-        if "holds" in outcomes and "does not hold" in outcomes:
+        if "holds" in outcomes and any(one in _AGAINST for one in outcomes):
             return "holds in part"
         return "not decided"
 
@@ -110,7 +138,8 @@ class Weighed:
     def told(self) -> str:
         if self.verdict != "not decided":
             return self.verdict
-        return _undecided(max(len(test.found.values) for test in self.tests if test.found))
+        of = max((len(test.found.values) for test in self.tests if test.found), default=0)
+        return _undecided(of) if of else self.verdict
 
 
 def weigh(claims: Sequence[Claim], findings: Findings) -> list[Weighed]:
@@ -120,17 +149,23 @@ def weigh(claims: Sequence[Claim], findings: Findings) -> list[Weighed]:
 
 
 def _weigh(test: Check, findings: Findings) -> WeighedCheck:
-    at = [test.value(findings, seed) for seed in findings.numbers]
+    seeds = findings.numbers
+    spans = {seed: test.span(findings, seed) for seed in seeds} if test.span else {}
+    told = [seed for seed in seeds if (span := spans.get(seed)) is None or span >= test.least]
+    at = [test.value(findings, seed) for seed in told]
     values = [value for value in at if value is not None]
     if not values:
-        return WeighedCheck(test, None, "not measured")
+        idle = len(told) < len(seeds)
+        return WeighedCheck(test, None, "nothing to correlate" if idle else "not measured")
     found = over_seeds(values)
-    return WeighedCheck(test, found, _outcome(test, found))
+    return WeighedCheck(test, found, _outcome(test, found), len(seeds))
 
 
 def _outcome(test: Check, found: Estimate) -> Outcome:
     if found.low is None or found.high is None:
         return "not decided"
+    if -test.flat < found.low and found.high < test.flat:
+        return "flat"
     if test.low < found.low and found.high < test.high:
         return "holds"
     if found.high < test.low or test.high < found.low:

@@ -13,9 +13,10 @@ from olmo_anchor.errors import InputError
 from olmo_anchor.manifest import MANIFEST
 from olmo_anchor.study.findings.arms import GRID, ArmSpec, Grid, differing, read_grid
 from olmo_anchor.study.findings.facts import facts
-from olmo_anchor.study.findings.findings import Findings, Missing, Seed
+from olmo_anchor.study.findings.findings import Findings, Missing, Seed, Withheld
 from olmo_anchor.study.findings.gaps import gaps
-from olmo_anchor.study.findings.measures import measured
+from olmo_anchor.study.findings.measures import held_out, measured
+from olmo_anchor.study.findings.stale import stale
 
 __all__ = ["collect"]
 
@@ -42,6 +43,7 @@ def collect(out: Path) -> Findings:
     arms: dict[str, ArmSpec] = {}
     values: dict[str, dict[int, dict[str, float]]] = {}
     missing: list[Missing] = []
+    withheld: list[Withheld] = []
     for folder, grid in grids.items():
         of_seed: dict[str, dict[str, float]] = {}
         for name, spec in grid.arms.items():
@@ -49,9 +51,13 @@ def collect(out: Path) -> Findings:
             if (why := _unfinished(folder, grid, spec)) is not None:
                 missing.append(Missing(name, grid.seed, why))
                 continue
-            of_seed[name] = measured(_summary(folder, name), _last_metrics(folder, grid, spec))
-        for name, closed in gaps(arms, of_seed).items():
-            of_seed[name] |= closed
+            of_seed[name], whys = _measured(folder, grid, spec)
+            withheld += [Withheld(name, grid.seed, *one) for one in whys.items()]
+        closed, unclosed = gaps(arms, of_seed)
+        for name, of_arm in closed.items():
+            of_seed[name] |= of_arm
+        for name, whys in unclosed.items():
+            withheld += [Withheld(name, grid.seed, *one) for one in whys.items()]
         for name, of_arm in of_seed.items():
             rounded = {key: round(value, _DIGITS) for key, value in of_arm.items()}
             values.setdefault(name, {})[grid.seed] = rounded
@@ -60,6 +66,35 @@ def collect(out: Path) -> Findings:
         arms=arms,
         values=values,
         missing=tuple(missing),
+        withheld=tuple(withheld),
+    )
+
+
+def _measured(folder: Path, grid: Grid, arm: ArmSpec) -> tuple[dict[str, float], dict[str, str]]:
+    """Its measures, and why others are withheld."""
+    of = grid.arms.get(arm.of or "", arm)
+    if of.is_base:
+        found, withheld = measured(_summary(folder, arm.name), {})
+        return found | held_out(_drift(folder, _first_sft(grid, of), of=0)), withheld
+    found, withheld = measured(_summary(folder, arm.name), _drift(folder, of, of=-1))
+    never_annotated = {one.base for one in grid.arms.values() if one.method == "base_standard"}
+    for key in [key for key in found if key.startswith("kl.")]:
+        if of.base in never_annotated:
+            # All that KL would say is that the base knows no delimiter.
+            withheld[key] = "base without"
+            del found[key]
+    return found, withheld
+
+
+def _first_sft(grid: Grid, base: ArmSpec) -> ArmSpec | None:
+    """The first arm that starts from a base, whose run evaluates the base before it trains."""
+    return next(
+        (
+            one
+            for one in grid.arms.values()
+            if not one.is_base and one.of is None and (one.base, one.size) == (base.base, base.size)
+        ),
+        None,
     )
 
 
@@ -83,9 +118,11 @@ def _check_alike(grids: Mapping[Path, Grid]) -> None:
 
 def _unfinished(folder: Path, grid: Grid, arm: ArmSpec) -> str | None:
     """Why there is nothing of an arm to read, from what lies there; None where there is."""
-    if (folder / "arms" / arm.name / MANIFEST).is_file():
-        return None
     of = grid.arms.get(arm.of or "", arm)
+    if (folder / "arms" / arm.name / MANIFEST).is_file():
+        run = {} if of.run is None or of.is_base else _json(folder / of.run / MANIFEST)
+        sampling = _json(folder / "generations" / f"{arm.name}.manifest.json")
+        return stale(of.overrides, run) or stale(arm.sampling, sampling)
     if of.run is not None and not (folder / of.run / MANIFEST).is_file():
         begun = (folder / of.run).is_dir()
         return "its training did not end" if begun else "it was not trained"
@@ -105,19 +142,22 @@ def _summary(folder: Path, name: str) -> Mapping[str, Any]:
     return found
 
 
-def _last_metrics(folder: Path, grid: Grid, arm: ArmSpec) -> dict[str, float]:
-    """The last value of each series about drift, of the run whose model the arm is."""
-    of = grid.arms.get(arm.of or "", arm)
-    if of.run is None or not (path := folder / of.run / _METRICS).is_file():
+def _drift(folder: Path, arm: ArmSpec | None, of: int) -> dict[str, float]:
+    """The series about drift of an arm's run.
+
+    :param of: which evaluation: 0 before the first step, -1 the last.
+    """
+    if arm is None or arm.run is None or not (path := folder / arm.run / _METRICS).is_file():
         return {}
-    last: dict[str, float] = {}
+    told: list[dict[str, float]] = []
     for line in path.read_bytes().splitlines():
         try:
             record = orjson.loads(line)
         except orjson.JSONDecodeError:
             raise InputError(f"{path}: a line is not JSON; train again") from None
-        last |= {key: value for key, value in record.items() if key.startswith("drift/")}
-    return last
+        told.append({key: value for key, value in record.items() if key.startswith("drift/")})
+    told = [one for one in told if one]
+    return told[of] if told else {}
 
 
 def _completed(folder: Path, grid: Grid, arm: ArmSpec) -> ArmSpec:

@@ -21,8 +21,8 @@ from olmo_anchor.manifest import atomic_write
 from olmo_anchor.report.figures.draw import draw
 from olmo_anchor.report.figures.style import svg
 from olmo_anchor.report.plain import PlainTable
-from olmo_anchor.study.findings.claims import RULE, weigh
-from olmo_anchor.study.findings.content import Part, parts, provenance, repeats
+from olmo_anchor.study.findings.claims import weigh
+from olmo_anchor.study.findings.content import Part, parts, provenance, repeats, rule
 from olmo_anchor.study.findings.findings import Findings, missing_lines
 from olmo_anchor.study.findings.measures import MEASURES
 from olmo_anchor.study.findings.page import headline
@@ -103,7 +103,7 @@ def compact(findings: Findings) -> str:
     return "{\n" + ",\n".join([f'"format": {stored["format"]}', *lines]) + "\n}\n"
 
 
-_LISTS = ("seeds", "arms", "missing")
+_LISTS = ("seeds", "arms", "missing", "withheld")
 
 
 def _check(text: str, where: str) -> None:
@@ -125,7 +125,7 @@ def _block(name: str, made: Mapping[str, Part], findings: Findings, folder: str)
     if name == "headline":
         return f"{headline(findings)} {repeats(findings)}" if findings.seeds else repeats(findings)
     if name == "rule":
-        return RULE
+        return rule()
     if name == "measures":
         return "\n".join(f"- **{m.short}**: {m.meaning}" for m in MEASURES.values())
     if name == "provenance":
@@ -151,6 +151,8 @@ def _part(part: Part, folder: str) -> Iterator[str]:
     if not part.tables:
         yield _NOTHING
     yield "\n\n".join(map(markdown, part.tables))
+    if part.note:
+        yield from ("", part.note)
     if part.reasons is not None and part.section.name in _WITH_REASONS:
         yield from ("", "Answers that are not valid, by reason:", "", markdown(part.reasons))
     yield from (f"\nMissing: {line}" for line in part.missing)

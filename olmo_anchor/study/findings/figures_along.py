@@ -7,9 +7,9 @@ from olmo_anchor.report.figures.series import Drawing, Panel
 from olmo_anchor.study.findings.arms import ArmSpec
 from olmo_anchor.study.findings.findings import Findings
 from olmo_anchor.study.findings.measures import ATTRIBUTES
-from olmo_anchor.study.findings.numbers import arms, data_entropy
+from olmo_anchor.study.findings.numbers import arms, data_entropy, setting
 from olmo_anchor.study.findings.paper import ANCHORED, BASE, STANDARD, TOPIC
-from olmo_anchor.study.findings.pictures import along, attributes, drawing, levels, panel, setting
+from olmo_anchor.study.findings.pictures import along, attributes, drawing, levels, panel
 
 __all__ = ["eps", "main", "noise", "personas", "sft_examples", "sizes", "topics", "value_only"]
 
@@ -25,17 +25,15 @@ def main(findings: Findings) -> Drawing:
 
 def sizes(findings: Findings) -> Drawing:
     where = setting("parameters")
-    found = [arm.place("parameters") for arm in arms("sizes", *_MAINS)(findings)]
+    found = [arm.place("parameters") for arm in arms("sizes", "large", *_MAINS)(findings)]
     ticks = {size: parameters(size) for size in sorted({size for size in found if size})}
+    chosen = {kind: arms(f"main/{kind}", "sizes", "large", kind=kind) for kind in _FOUR}
     return drawing(
         *(
             panel(
                 "parameters",
                 measure,
-                [
-                    along(findings, kind, arms(f"main/{kind}", "sizes", kind=kind), where, measure)
-                    for kind in _FOUR
-                ],
+                [along(findings, kind, chosen[kind], where, measure) for kind in _FOUR],
                 ticks=ticks,
                 log=True,
             )
@@ -140,9 +138,10 @@ def eps(findings: Findings) -> Drawing:
 
     ticks = {10.0**power: f"1e{power}" for power in (-8, -6, -5, -4)}
     gentle = along(findings, "gentle", arms("eps_gentle"), setting("eps"), "kl.topic")
-    frozen = along(
-        findings, "frozen", arms("eps/sft_anchored_frozen_1e-8"), setting("eps"), "kl.topic"
-    )
+    frozen = [
+        along(findings, kind, arms(f"eps/sft_anchored_{kind}_1e-8"), setting("eps"), "kl.topic")
+        for kind in ("frozen", "frozen_embeddings", "frozen_head")
+    ]
     return drawing(
         panel(
             "Adam's epsilon",
@@ -156,7 +155,7 @@ def eps(findings: Findings) -> Drawing:
                     "kl.topic",
                 ),
                 gentle,
-                frozen,
+                *frozen,
             ],
             ticks=ticks,
             log=True,

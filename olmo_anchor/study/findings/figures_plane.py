@@ -6,14 +6,13 @@ from olmo_anchor.report.figures.series import Drawing, Line, Panel
 from olmo_anchor.study.findings.arms import ArmSpec
 from olmo_anchor.study.findings.findings import Findings
 from olmo_anchor.study.findings.measures import MEASURES
-from olmo_anchor.study.findings.numbers import arms
-from olmo_anchor.study.findings.paper import ANCHORED, BASE, STANDARD, TOPIC
-from olmo_anchor.study.findings.pictures import drawing, kind_title, levels, panel, plane, setting
+from olmo_anchor.study.findings.numbers import arms, setting
+from olmo_anchor.study.findings.paper import ANCHORED, BASE, HOT, STANDARD, TOPIC
+from olmo_anchor.study.findings.pictures import drawing, kind_title, levels, panel, plane
 
 __all__ = ["baselines", "held_out", "mask", "skip", "temperature"]
 
 _HEAT = setting("temperature", 1.0)
-_HOT = tuple(f"sampling/sft_standard_{heat}" for heat in ("1.3", "1.6", "2"))
 _SKIPPED = (
     "skip/sft_without_25",
     "skip/base_without_15_sft",
@@ -22,7 +21,7 @@ _SKIPPED = (
 _OF_HEAT = {
     "base_standard": (),
     "base_annotated": (),
-    "sft_standard": _HOT,
+    "sft_standard": HOT,
     "sft_anchored": (),
 }
 
@@ -55,10 +54,10 @@ def held_out(findings: Findings) -> Drawing:
             "shares of the examples": (arms("sft_examples", kind=kind), "share"),
         }
         lines = [
-            plane(findings, name, name, of, ("perplexity", TOPIC), setting(key))
+            plane(findings, name, name, of, ("loss", TOPIC), setting(key))
             for name, (of, key) in chosen.items()
         ]
-        panels.append(panel(MEASURES["perplexity"].axis, TOPIC, lines, title=kind_title(kind)))
+        panels.append(panel(MEASURES["loss"].axis, TOPIC, lines, title=kind_title(kind)))
     return drawing(*panels)
 
 
@@ -78,7 +77,7 @@ def _baselines(findings: Findings, quality: str) -> list[Line | None]:
     verbalized = arms("sampling/sft_standard_verbalized")
     return [
         plane(findings, kind_title("base_standard"), "base_standard", arms(BASE), axes),
-        plane(findings, standard, "sft_standard", arms(STANDARD, *_HOT), axes, _HEAT, _warmth),
+        plane(findings, standard, "sft_standard", arms(STANDARD, *HOT), axes, _HEAT, _warmth),
         plane(findings, kind_title("sft_anchored"), "sft_anchored", arms(ANCHORED), axes),
         *(
             plane(findings, kind_title(kind), kind, arms("regularized", kind=kind), axes, weight)

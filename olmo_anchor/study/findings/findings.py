@@ -14,7 +14,7 @@ from olmo_anchor.errors import InputError
 from olmo_anchor.study.findings.arms import ArmSpec
 from olmo_anchor.study.findings.estimate import Estimate, over_seeds
 
-__all__ = ["Findings", "Missing", "Seed", "load_findings", "missing_lines"]
+__all__ = ["Findings", "Missing", "Seed", "Withheld", "load_findings", "missing_lines"]
 
 FORMAT = 1
 _DIGITS = 6
@@ -26,6 +26,19 @@ class Missing:
 
     arm: str
     seed: int
+    why: str
+
+
+@dataclass(frozen=True)
+class Withheld:
+    """A number that the arm's files have and that says nothing.
+
+    :param why: short, for the cell of a table.
+    """
+
+    arm: str
+    seed: int
+    measure: str
     why: str
 
 
@@ -55,6 +68,12 @@ class Findings:
     arms: Mapping[str, ArmSpec]
     values: Mapping[str, Mapping[int, Mapping[str, float]]]
     missing: tuple[Missing, ...] = ()
+    withheld: tuple[Withheld, ...] = ()
+
+    def why_not(self, arm: str, measure: str) -> str | None:
+        """Why a number was withheld, at the first seed where it was."""
+        found = (one.why for one in self.withheld if (one.arm, one.measure) == (arm, measure))
+        return next(found, None)
 
     def at(self, arm: str, measure: str) -> dict[int, float]:
         """By seed; empty where nothing was measured."""
@@ -84,6 +103,7 @@ class Findings:
             "seeds": [asdict(seed) for seed in self.seeds],
             "arms": [self._arm(arm, brief) for arm in self.arms.values()],
             "missing": [asdict(one) for one in self.missing],
+            "withheld": [asdict(one) for one in self.withheld],
         }
 
     def _arm(self, arm: ArmSpec, brief: bool) -> dict[str, Any]:
@@ -141,6 +161,7 @@ def load_findings(path: Path) -> Findings:
             arms={one["name"]: _spec(one) for one in stored["arms"]},
             values={one["name"]: _values(one) for one in stored["arms"] if one["measures"]},
             missing=tuple(Missing(**one) for one in stored["missing"]),
+            withheld=tuple(Withheld(**one) for one in stored["withheld"]),
         )
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; olmo-anchor study page writes it") from None

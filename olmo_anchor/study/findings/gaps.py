@@ -6,11 +6,13 @@ from collections.abc import Mapping
 
 from olmo_anchor.study.findings.arms import ArmSpec
 
-__all__ = ["LEAST_GAP", "gaps", "references"]
+__all__ = ["LEAST_GAP", "LEAST_STYLE", "gaps", "references"]
 
 LEAST_GAP = 0.5
 """Bits. Where standard SFT lost less there is no gap to speak of, and no share of it."""
 
+LEAST_STYLE = 0.5
+"""Of an arm that did not learn what SFT teaches there is no gap: it stayed the base."""
 _OF = ("topic", "persona", "mean")
 _MAIN = {method: f"main/{method}" for method in ("base_standard", "sft_standard")}
 
@@ -57,14 +59,16 @@ def _plain(arm: ArmSpec) -> bool:
 
 def gaps(
     arms: Mapping[str, ArmSpec], values: Mapping[str, Mapping[str, float]]
-) -> dict[str, dict[str, float]]:
-    """Of each arm after SFT, at one seed: ``gap.topic`` and so on, also of plug-in entropies.
+) -> tuple[dict[str, dict[str, float]], dict[str, dict[str, str]]]:
+    """Of each arm after SFT, at one seed: ``gap.topic`` and so on, also of plug-in entropies; and
+    why that of some is withheld.
 
     :param values: measures of the arms of the seed.
     """
     found: dict[str, dict[str, float]] = {}
+    withheld: dict[str, dict[str, str]] = {}
     for name, of_arm in values.items():
-        if arms[name].method.startswith("base"):
+        if arms[name].is_base:
             continue
         base, sft = (values.get(one or "") for one in references(arms, arms[name]))
         if base is None or sft is None:
@@ -75,7 +79,11 @@ def gaps(
                 if not (key in of_arm and key in base and key in sft):
                     continue
                 gap = base[key] - sft[key]
-                if gap >= LEAST_GAP:
-                    closed = (of_arm[key] - sft[key]) / gap
-                    found.setdefault(name, {})[f"gap.{of}{suffix}"] = closed
-    return found
+                if gap < LEAST_GAP:
+                    continue
+                told = f"gap.{of}{suffix}"
+                if (style := of_arm.get("style", 1.0)) < LEAST_STYLE:
+                    withheld.setdefault(name, {})[told] = f"style {style:.2f}"
+                else:
+                    found.setdefault(name, {})[told] = (of_arm[key] - sft[key]) / gap
+    return found, withheld

@@ -8,12 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["ATTRIBUTES", "INVALID", "MEASURES", "Measure", "measured"]
+__all__ = ["ATTRIBUTES", "ENOUGH_ANSWERS", "INVALID", "MEASURES", "Measure", "held_out", "measured"]
 
 ATTRIBUTES = ("topic", "name", "place", "persona")
 INVALID = "invalid."
 """Before a reason, its numbers left out: the share of the answers to open requests that are not
 valid for it."""
+ENOUGH_ANSWERS = 100
+"""Valid answers below which there is no entropy: of fewer, 48 topics cannot be told from 20."""
 _ESTIMATES = {"": "value", "_plug_in": "plug_in"}
 
 
@@ -56,6 +58,19 @@ MEASURES: dict[str, Measure] = {
         "entropy, mean of four attributes (bits)",
         "mean entropy of topic, name, place and persona: the paper's measure of Stories is such a "
         "mean, over its eight attributes",
+    ),
+    "entropy.topic_plug_in": Measure(
+        "topic, plug-in (bits)",
+        "topic entropy of the answers, plug-in (bits)",
+        "the same of the topic by the plug-in estimate, as the paper has it: too low by about "
+        "(topics - 1) / (2 n ln 2)",
+    ),
+    "n": Measure(
+        "n",
+        "valid answers that have a topic",
+        "valid answers to open requests that the topic entropy is of; below "
+        f"{ENOUGH_ANSWERS} no entropy is given",
+        0,
     ),
     "gap.topic": _gap("topic"),
     "gap.persona": _gap("persona"),
@@ -110,6 +125,18 @@ MEASURES: dict[str, Measure] = {
         )
         for where, says in _NAMED.items()
     },
+    "request_valid.inside": Measure(
+        "valid, SFT topics named",
+        "valid answers, SFT topics named (share)",
+        "share of the answers to requests that name a topic of the SFT data that are valid",
+        3,
+    ),
+    "request_valid.outside": Measure(
+        "valid, other topics named",
+        "valid answers, other topics named (share)",
+        "the same for topics that SFT never showed",
+        3,
+    ),
     "kl.topic": Measure(
         "prior KL (bits)",
         "KL of the topic prior (bits)",
@@ -121,15 +148,29 @@ MEASURES: dict[str, Measure] = {
         f"kl.{where}": Measure(
             f"annotation KL, {says} (bits)",
             f"KL of the annotation, {says} (bits)",
-            f"KL(after || before) of whole annotations, from those sampled, {says}",
+            f"KL(after || before) of whole annotations, from those sampled, {says}; its tails are "
+            "heavy, so that a few answers decide it, and it stands in no table",
         )
         for where, says in {"open": "open requests", **_NAMED}.items()
     },
-    "perplexity": Measure(
-        "held-out perplexity",
-        "held-out perplexity",
-        "of the text of held-out conversations; an anchored model is given the annotation, so that "
-        "arms with and without annotations are not to be ranked by it",
+    "perplexity.text": Measure(
+        "held-out perplexity, text",
+        "held-out perplexity of the text",
+        "of the text of held-out conversations, for models that answer without annotations",
+        3,
+    ),
+    "perplexity.given": Measure(
+        "held-out perplexity, text, annotation given",
+        "held-out perplexity of the text, annotation given",
+        "of the same text with its annotation before it, for models that annotate; not to be "
+        "ranked with that of the text alone. Of a base both are measured as its SFT begins",
+        3,
+    ),
+    "loss": Measure(
+        "held-out loss (nats)",
+        "held-out loss of the text (nats per token)",
+        "the logarithm of either perplexity",
+        3,
     ),
     "value_loss_change": Measure(
         "value loss change (nats)",
@@ -153,6 +194,8 @@ _PATHS = {
     "request.inside": ("request_followed", "topic_inside"),
     "request.outside": ("request_followed", "topic_outside"),
     "request.name": ("request_followed", "name"),
+    "request_valid.inside": ("request_valid", "topic_inside"),
+    "request_valid.outside": ("request_valid", "topic_outside"),
     "copied.inside": ("request_in_annotation", "topic_inside"),
     "copied.outside": ("request_in_annotation", "topic_outside"),
     "copied.name": ("request_in_annotation", "name"),
@@ -161,19 +204,29 @@ _PATHS = {
     "kl.inside": ("annotation_kl_bits", "topic_inside"),
     "kl.outside": ("annotation_kl_bits", "topic_outside"),
     "kl.name": ("annotation_kl_bits", "name"),
+    "n": ("entropy_bits", "topic", "n"),
 }
 
 
-def measured(arm: Mapping[str, Any], last: Mapping[str, float]) -> dict[str, float]:
-    """The measures of an arm that its own files say.
+def measured(
+    arm: Mapping[str, Any], last: Mapping[str, float]
+) -> tuple[dict[str, float], dict[str, str]]:
+    """The measures of an arm that its own files say, and why others are withheld.
 
     :param arm: ``arms.NAME`` of its ``summary.json``.
     :param last: the last value of each series of its run's ``metrics.jsonl``.
     """
     found: dict[str, float | None] = {}
+    few: dict[str, str] = {}
     for suffix, field in _ESTIMATES.items():
         of = {one: _number(arm, ("entropy_bits", one, field)) for one in ATTRIBUTES}
-        found |= {f"entropy.{one}{suffix}": value for one, value in of.items()}
+        keys = {one: f"entropy.{one}{suffix}" for one in ATTRIBUTES}
+        for one in ATTRIBUTES:
+            n = _number(arm, ("entropy_bits", one, "n"))
+            if n is not None and n < ENOUGH_ANSWERS:
+                few |= {keys[one]: f"n {n:.0f}", f"entropy.mean{suffix}": f"n {n:.0f}"}
+                of[one] = None
+        found |= {keys[one]: value for one, value in of.items()}
         all_four = [value for value in of.values() if value is not None]
         if len(all_four) == len(ATTRIBUTES):
             found[f"entropy.mean{suffix}"] = math.fsum(all_four) / len(all_four)
@@ -183,10 +236,20 @@ def measured(arm: Mapping[str, Any], last: Mapping[str, float]) -> dict[str, flo
         for reason, count in reasons.items():
             key = INVALID + re.sub(r"\d+", "n", reason)
             found[key] = (found.get(key) or 0.0) + count / samples
-    if (loss := last.get("drift/text/CE loss")) is not None:
-        found["perplexity"] = math.exp(loss)
+    found |= held_out(last)
     found["value_loss_change"] = last.get("drift/value/CE loss change")
-    return {key: value for key, value in found.items() if value is not None}
+    return {key: value for key, value in found.items() if value is not None}, few
+
+
+def held_out(series: Mapping[str, float]) -> dict[str, float]:
+    """Loss and perplexity of held-out text, by one evaluation's series.
+
+    What is measured has annotations where the loss of their values is among the series.
+    """
+    if (loss := series.get("drift/text/CE loss")) is None:
+        return {}
+    given = "drift/value/CE loss" in series
+    return {"loss": loss, f"perplexity.{'given' if given else 'text'}": math.exp(loss)}
 
 
 def _number(found: Any, path: tuple[str, ...]) -> float | None:

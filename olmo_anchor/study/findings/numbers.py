@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from olmo_anchor.report.figures.pareto import hypervolume
 from olmo_anchor.study.findings.arms import ArmSpec
@@ -19,10 +19,13 @@ __all__ = [
     "correlation",
     "data_entropy",
     "difference",
+    "least_apart",
     "less",
     "level",
     "log_of",
+    "setting",
     "slope",
+    "span",
 ]
 
 Choose = Callable[[Findings], list[ArmSpec]]
@@ -45,6 +48,11 @@ def log_of(key: str, base: float = 2) -> Along:
         return math.log(place, base) if place else None
 
     return along
+
+
+def setting(key: str, default: float | None = None) -> Along:
+    """:param default: where an arm stands whose files do not say it."""
+    return lambda arm: default if (place := arm.place(key)) is None else place
 
 
 def arms(*names_or_groups: str, kind: str | None = None) -> Choose:
@@ -101,6 +109,35 @@ def correlation(first: str, second: str, choose: Choose) -> AtSeed:
     return value
 
 
+def span(measure: str, choose: Choose) -> AtSeed:
+    """How far the greatest and the least over arms lie apart; None where one is not finished."""
+
+    def value(findings: Findings, seed: int) -> float | None:
+        found = [findings.at(arm.name, measure).get(seed) for arm in choose(findings)]
+        known = [one for one in found if one is not None]
+        return max(known) - min(known) if known and len(known) == len(found) else None
+
+    return value
+
+
+def least_apart(measure: str, first: Choose, second: Choose, along: Along) -> AtSeed:
+    """The least of first minus second, over arms that stand at one place; None where one is not
+    finished."""
+
+    def value(findings: Findings, seed: int) -> float | None:
+        def at(choose: Choose) -> dict[float | None, float | None]:
+            return {
+                along(arm): findings.at(arm.name, measure).get(seed) for arm in choose(findings)
+            }
+
+        one, other = at(first), at(second)
+        pairs = [(one.get(place), other.get(place)) for place in one | other]
+        known = [x - y for x, y in pairs if x is not None and y is not None]
+        return min(known) if known and len(known) == len(pairs) else None
+
+    return value
+
+
 def _fit(
     pairs: Sequence[tuple[float | None, float | None]],
 ) -> tuple[float | None, float | None]:
@@ -126,16 +163,27 @@ def area(measure: str, quality: str, choose: Choose) -> AtSeed:
     return value
 
 
-def best(measure: str, quality: str, choose: Choose, like: str, slack: float = 0.0) -> AtSeed:
-    """The most of ``measure`` among arms whose ``quality`` is at least that of the arm ``like``,
-    less ``slack``; 0 where none is."""
+def best(measure: str, choose: Choose, like: str, floors: Mapping[str, float]) -> AtSeed:
+    """The most of ``measure`` among arms that are as good as the arm ``like``; 0 where none is.
+
+    :param floors: by measure, by how much an arm may have less than that one.
+    """
 
     def value(findings: Findings, seed: int) -> float | None:
-        pairs = _pairs(findings, seed, choose, measure, quality)
-        least = findings.at(like, quality).get(seed)
-        if pairs is None or least is None:
+        least = findings.values.get(like, {}).get(seed, {})
+        chosen = [findings.values.get(arm.name, {}).get(seed) for arm in choose(findings)]
+        if not chosen or any(one not in least for one in floors):
             return None
-        return max((found for good, found in pairs if good >= least - slack), default=0.0)
+        found: list[float] = []
+        for of in chosen:
+            if of is None or any(one not in of for one in floors):
+                return None
+            if any(of[one] < least[one] - slack for one, slack in floors.items()):
+                continue
+            if measure not in of:
+                return None
+            found.append(of[measure])
+        return max(found, default=0.0)
 
     return value
 

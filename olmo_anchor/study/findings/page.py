@@ -10,8 +10,8 @@ from olmo_anchor.report.html import render_page
 from olmo_anchor.report.numbers import NOTHING
 from olmo_anchor.report.plain import PlainTable
 from olmo_anchor.study.findings.arms import ArmSpec
-from olmo_anchor.study.findings.claims import RULE, weigh
-from olmo_anchor.study.findings.content import Part, parts, provenance, repeats
+from olmo_anchor.study.findings.claims import weigh
+from olmo_anchor.study.findings.content import Part, parts, provenance, repeats, rule
 from olmo_anchor.study.findings.estimate import ENOUGH
 from olmo_anchor.study.findings.findings import Findings
 from olmo_anchor.study.findings.measures import MEASURES
@@ -48,7 +48,7 @@ def render(findings: Findings) -> str:
         repeats=repeats(findings),
         paper=claims_table(weigh(PAPER, findings)),
         own=claims_table(weigh(OWN, findings), placed=False),
-        rule=RULE,
+        rule=rule(),
         parts=[_shown(part) for part in parts(findings)],
         intervals=_INTERVALS if enough else "",
         columns=[(measure.short, measure.meaning) for measure in MEASURES.values()],

@@ -21,7 +21,6 @@ __all__ = [
     "levels",
     "panel",
     "plane",
-    "setting",
 ]
 
 _KINDS = {
@@ -33,14 +32,11 @@ _KINDS = {
     "sft_entropy": "SFT, entropy term",
     "gentle": "half the rate and steps",
     "frozen": "embeddings and output frozen",
+    "frozen_embeddings": "embeddings frozen",
+    "frozen_head": "output frozen",
 }
 """What arms of one kind are called."""
 _ASIDE = 0.11
-
-
-def setting(key: str, default: float | None = None) -> Along:
-    """:param default: where an arm stands whose files do not say it."""
-    return lambda arm: default if (place := arm.place(key)) is None else place
 
 
 def drawing(*panels: Panel | None) -> Drawing:

@@ -16,7 +16,7 @@ _ENTROPIES = ("entropy.topic", "entropy.name", "entropy.place", "entropy.persona
 _BRIEF = ("entropy.topic", "entropy.persona", "gap.topic", "valid", "style")
 _REQUESTS = ("request.inside", "request.outside", "request.name")
 _COPIED = ("copied.inside", "copied.outside", "copied.name")
-_DRIFT = ("kl.open", "kl.inside", "kl.outside")
+_PERPLEXITY = ("perplexity.text", "perplexity.given")
 _MAIN = ("main/base_standard", "main/sft_standard", "main/sft_anchored")
 
 
@@ -54,28 +54,34 @@ SECTIONS = (
         "still do what they are asked?",
         ("main",),
         (
-            *_ENTROPIES,
+            "entropy.topic",
+            "entropy.topic_plug_in",
+            "n",
+            *_ENTROPIES[1:],
             "entropy.mean",
             "gap.topic",
             "gap.mean",
         ),
-        ("collapse", "gap", "tasks", "request_kept", "given"),
+        ("collapse", "gap", "annotated_base", "tasks", "request_kept", "given"),
         ("main",),
         caption="Topic and name are in the annotations, place and persona are not.",
         price=(
             *("valid", "style", "followed.topic", *_REQUESTS, *_COPIED),
-            *("kl.topic", *_DRIFT, "perplexity"),
+            *("kl.topic", *_PERPLEXITY),
         ),
     ),
     Section(
         "sizes",
         "Model size",
         "Does collapse worsen as models grow, and does anchoring turn that round?",
-        ("sizes",),
-        (*_BRIEF, "entropy.mean", "gap.mean", "request.outside", "kl.topic"),
+        ("sizes", "large"),
+        (*_BRIEF, "entropy.mean", "gap.mean", "request.outside", "kl.topic", *_PERPLEXITY),
         ("scale", "scale_reversed"),
         ("sizes",),
         ("main/base_standard", "main/base_annotated", "main/sft_standard", "main/sft_anchored"),
+        "A world of 48 topics holds log2 48 = 5.58 bits. Where the bases are at this ceiling, no "
+        "base and no anchored model can grow more diverse with its size: flat is all that can be "
+        "found.",
     ),
     Section(
         "topics",
@@ -95,7 +101,10 @@ SECTIONS = (
         "The same for the persona that tells the story, which is in the annotations in one variant "
         "and left out of them in the other.",
         ("personas",),
-        ("entropy.topic", "entropy.persona", "gap.persona", "valid", "style", "kl.topic"),
+        (
+            *("entropy.topic", "entropy.persona", "gap.persona", "gap.mean"),
+            *("valid", "style", "kl.topic"),
+        ),
         ("data_entropy_personas", "not_annotated"),
         ("personas",),
         ("main/base_standard", "main/base_annotated"),
@@ -107,7 +116,7 @@ SECTIONS = (
         "The paper leaves annotated pretraining out and unmasks the annotations at once. Here each "
         "is left out alone, too.",
         ("mask",),
-        (*_BRIEF, "followed.topic", "no_annotation", *_REQUESTS, *_COPIED, "kl.topic", *_DRIFT),
+        (*_BRIEF, "followed.topic", "no_annotation", *_REQUESTS, *_COPIED, "kl.topic"),
         ("annotated_pretraining", "mask", "unmasked_requests", "masked_on_standard"),
         ("mask",),
         _MAIN,
@@ -120,18 +129,18 @@ SECTIONS = (
         "opening delimiter is banned) or is given an empty one? It depends on whether it ever "
         "learnt to answer without one.",
         ("skip", "opening"),
-        (*_BRIEF, "valid.inside", "valid.outside", "no_annotation", "unclosed"),
+        ("n", *_BRIEF, "valid.inside", "valid.outside", "no_annotation", "unclosed"),
         ("sampling_needed", "opening"),
         ("skip",),
         _MAIN,
-        "Entropy is over valid answers: of an arm with few of them it says little.",
+        "Entropy is over valid answers: arms with too few of them are not drawn.",
     ),
     Section(
         "sft_examples",
         "Number of SFT examples",
         "Does more SFT data mean less diversity?",
         ("sft_examples",),
-        (*_BRIEF, "request.outside", "kl.topic", "perplexity"),
+        (*_BRIEF, "request.outside", "kl.topic", *_PERPLEXITY),
         ("examples", "examples_reversed"),
         ("sft_examples",),
         _MAIN,
@@ -141,21 +150,23 @@ SECTIONS = (
         "How well SFT fits",
         "Are the models that fit held-out conversations best the least diverse?",
         ("lr",),
-        (*_BRIEF, "request.outside", "kl.topic", "perplexity"),
+        (*_BRIEF, "request.outside", "kl.topic", *_PERPLEXITY),
         ("likelihood", "likelihood_reversed"),
         ("held_out",),
         _MAIN,
         "Points are labelled with the learning rate, or with the share of the examples. Each "
-        "method has its own panel: perplexities with and without an annotation are of different "
-        "things.",
+        "method has its own panel: losses with and without an annotation are of different things.",
     ),
     Section(
         "temperature",
         "Diversity and validity over temperatures",
         "At which price in valid answers does each model give diversity?",
         ("temperature",),
-        ("entropy.topic", "entropy.persona", "valid", "style", "no_annotation", "unclosed"),
-        ("frontier", "valid"),
+        (
+            *("entropy.topic", "n", "entropy.persona", "valid", "style"),
+            *("request_valid.inside", "request_valid.outside", "no_annotation", "unclosed"),
+        ),
+        ("frontier", "order", "valid"),
         ("temperature",),
         ("main/base_standard", "main/base_annotated", "main/sft_standard", "main/sft_anchored"),
         "Up and to the right is better. Points are labelled with the temperature.",
@@ -163,11 +174,12 @@ SECTIONS = (
     Section(
         "baselines",
         "Other ways to keep diversity",
-        "Standard SFT with a KL or an entropy term, at equal cost; a higher temperature; asking "
+        "Standard SFT with a KL or an entropy term, at equal cost (weight 0: the same fewer steps "
+        "without it); a higher temperature; asking "
         "for several answers with their probabilities (verbalized sampling).",
         ("regularized", "sampling"),
         (*_BRIEF, *_REQUESTS),
-        ("baselines", "valid_min_p"),
+        ("baselines", "regularized", "valid_min_p"),
         ("baselines",),
         _MAIN,
         "Up and to the right is better. Points are labelled with the weight of the term, or with "
@@ -207,8 +219,8 @@ SECTIONS = (
         "The mask keeps annotations out of the loss, but their weights are shared with the "
         "response's. How far do they drift, and what stops it?",
         ("eps", "eps_gentle"),
-        (*_BRIEF, "request.outside", "copied.outside", "kl.topic", *_DRIFT, "value_loss_change"),
-        ("eps", "eps_frozen"),
+        (*_BRIEF, "request.outside", "copied.outside", "kl.topic", "value_loss_change"),
+        ("eps", "eps_frozen", "eps_embeddings", "eps_head"),
         ("eps",),
         _MAIN,
         "Left: how far anchored SFT moved the prior of the first annotated topic.",

@@ -9,11 +9,26 @@ from olmo_anchor.report.plain import PlainTable
 from olmo_anchor.study.findings.arms import ArmSpec
 from olmo_anchor.study.findings.claims import Weighed
 from olmo_anchor.study.findings.findings import Findings
-from olmo_anchor.study.findings.measures import INVALID, MEASURES
+from olmo_anchor.study.findings.gaps import LEAST_STYLE
+from olmo_anchor.study.findings.measures import ENOUGH_ANSWERS, INVALID, MEASURES
 from olmo_anchor.study.findings.sections import Section
 from olmo_anchor.study.findings.tidy import cell
 
-__all__ = ["arms_of", "arms_tables", "claims_table", "reasons_table", "tests_table"]
+__all__ = [
+    "arms_of",
+    "arms_tables",
+    "claims_table",
+    "reasons_table",
+    "tests_table",
+    "withheld_note",
+]
+
+_WHY = {
+    "n ": f"(n), there are fewer valid answers than {ENOUGH_ANSWERS}, too few for an entropy",
+    "style ": f"(style), less than {LEAST_STYLE} of the answers have the style of SFT, so that the "
+    "model stayed the base and closed no gap",
+    "base ": "(base without), the base never saw an annotation, so that there is no prior to keep",
+}
 
 
 def arms_of(section: Section, findings: Findings) -> list[ArmSpec]:
@@ -28,6 +43,15 @@ def arms_tables(section: Section, findings: Findings) -> list[PlainTable]:
     measured = [arm.name for arm in arms_of(section, findings) if findings.values.get(arm.name)]
     tables = (_table(findings, measured, keys) for keys in (section.columns, section.price))
     return [table for table in tables if table is not None]
+
+
+def withheld_note(section: Section, findings: Findings) -> str:
+    """What stands in brackets in the place of numbers; empty where nothing does."""
+    keys = {*section.columns, *section.price}
+    names = {arm.name for arm in arms_of(section, findings)}
+    whys = {one.why for one in findings.withheld if one.arm in names and one.measure in keys}
+    told = [says for begins, says in _WHY.items() if any(why.startswith(begins) for why in whys)]
+    return f"In brackets, where no number is given: {'; '.join(told)}." if told else ""
 
 
 def _table(findings: Findings, arms: Sequence[str], keys: Sequence[str]) -> PlainTable | None:

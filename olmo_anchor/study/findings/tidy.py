@@ -58,9 +58,13 @@ def csv_text(findings: Findings) -> str:
 
 
 def cell(findings: Findings, arm: str, measure: str) -> str:
-    """A number over seeds, as a table shows it."""
-    found = findings.of(arm, measure)
-    return NOTHING if found is None else found.text(MEASURES[measure].digits)
+    """A number over seeds, as a table shows it; in brackets why there is none, at all seeds or
+    some."""
+    found, why = findings.of(arm, measure), findings.why_not(arm, measure)
+    if found is None:
+        return NOTHING if why is None else f"({why})"
+    told = found.text(MEASURES[measure].digits)
+    return told if why is None else f"{told} ({why})"
 
 
 def _mean(findings: Findings, arm: str, measure: str) -> str:

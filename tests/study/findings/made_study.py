@@ -47,13 +47,13 @@ def summary(topic: float, **more: Any) -> dict[str, Any]:
     entropies = {"topic": topic, "name": 4.0, "place": 3.0, "persona": 1.0, **more}
     return {
         "entropy_bits": {
-            one: {"value": entropies[one], "plug_in": entropies[one] - 0.1, "n": 600}
+            one: {"value": entropies[one], "plug_in": entropies[one] - 0.1, "n": more.get("n", 600)}
             for one in ("topic", "name", "place", "persona")
         },
         "valid": more.get("valid", 0.95),
         "valid_where": {"inside": 0.99, "outside": 0.9},
         "style": more.get("style", 0.9),
-        "no_annotation": 0.0,
+        "no_annotation": more.get("no_annotation", 0.0),
         "unclosed": 0.0,
         "annotation_followed": None,
         "request_followed": {
@@ -61,6 +61,7 @@ def summary(topic: float, **more: Any) -> dict[str, Any]:
             "topic_outside": more.get("outside", 0.8),
             "name": 0.7,
         },
+        "request_valid": {"topic_inside": 0.98, "topic_outside": more.get("valid_outside", 0.96)},
         "request_in_annotation": more.get("copied"),
         "prior_kl_bits": {"topic": more["kl"]} if "kl" in more else None,
         "samples": 600,
@@ -80,9 +81,12 @@ def write_seed(
     *,
     world: Mapping[str, Any] | None = None,
     losses: Mapping[str, Sequence[float]] | None = None,
+    runs: Mapping[str, Any] | None = None,
 ) -> Path:
     """:param numbers: of the finished arms; the others lie there as if never begun.
-    :param losses: held-out, by arm, one for each evaluation of its run.
+    :param losses: held-out, by arm, one for each evaluation of its run; with annotations where the
+        arm has any.
+    :param runs: what the manifest of an arm's run has as its ``config``, beside what all have.
     """
     folder = out / f"seed-{seed}"
     grid = {
@@ -103,10 +107,12 @@ def write_seed(
         if one["run"]:
             parameters = SIZES[one["size"]]
             optim = {"optim": {"eps": one.get("eps", 1e-4)}}
-            manifest = {"counts": {"parameters": parameters}, "config": {"train_module": optim}}
+            config = {"train_module": optim, **(runs or {}).get(name, {})}
+            manifest = {"counts": {"parameters": parameters}, "config": config}
             write(folder / one["run"] / "manifest.json", manifest)
+            annotated = {} if one["method"] == "sft_standard" else {"drift/value/CE loss": 2.0}
             lines = [
-                orjson.dumps({"step": step, "drift/text/CE loss": loss})
+                orjson.dumps({"step": step, "drift/text/CE loss": loss, **annotated})
                 for step, loss in enumerate((losses or {}).get(name, ()))
             ]
             (folder / one["run"] / "metrics.jsonl").write_bytes(b"\n".join(lines))

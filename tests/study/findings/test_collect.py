@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import math
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -14,8 +15,10 @@ from made_study import MAIN, arm, summary, write, write_seed
 from olmo_anchor.cli import cli
 from olmo_anchor.errors import InputError
 from olmo_anchor.study.findings.collect import collect
+from olmo_anchor.study.findings.content import provenance
 from olmo_anchor.study.findings.estimate import over_seeds
 from olmo_anchor.study.findings.findings import Missing, load_findings
+from olmo_anchor.study.findings.stale import stale
 
 FOUR = {
     "main/base_standard": summary(5.5, persona=4.5),
@@ -53,7 +56,8 @@ def test_measures_come_from_the_arms_own_files(tmp_path: Path) -> None:
     assert of["valid.outside"] == 0.9
     assert of["request.outside"] == 0.8
     assert of["kl.topic"] == 0.02
-    assert of["perplexity"] == pytest.approx(1.25)
+    assert of["perplexity.given"] == pytest.approx(1.25)
+    assert of["loss"] == pytest.approx(math.log(1.25), abs=1e-5)
     # (5.2 - 2.5) / (5.5 - 2.5)
     assert of["gap.topic"] == pytest.approx(0.9)
     assert of["gap.topic_plug_in"] == pytest.approx(0.9)
@@ -169,3 +173,68 @@ def test_the_command_writes_json_and_csv_and_says_what_is_missing(tmp_path: Path
     assert (row["mean"], row["low"], row["seeds"], row["seed_2"]) == ("5.4", "", "2", "")
     again = load_findings(tmp_path / "study.json")
     assert again.to_json() == stored
+
+
+def test_a_base_has_the_perplexity_with_which_its_sft_begins(tmp_path: Path) -> None:
+    losses = {
+        "main/sft_standard": [math.log(1.5), math.log(1.25)],
+        "main/sft_anchored": [math.log(1.4), math.log(1.2)],
+    }
+    write_seed(tmp_path, 0, MAIN, FOUR, losses=losses)
+    of = {name: values[0] for name, values in collect(tmp_path).values.items()}
+    assert of["main/base_standard"]["perplexity.text"] == pytest.approx(1.5)
+    assert of["main/base_annotated"]["perplexity.given"] == pytest.approx(1.4)
+    assert of["main/sft_standard"]["perplexity.text"] == pytest.approx(1.25)
+    assert "perplexity.given" not in of["main/sft_standard"]
+    assert "perplexity.text" not in of["main/sft_anchored"]
+
+
+def test_files_of_an_earlier_definition_are_not_read(tmp_path: Path) -> None:
+    """The arm was defined anew, and its training then failed: the old folders lie there still."""
+    weight = arm(
+        "regularized/sft_kl_1", "sft_kl", overrides=["--train_module.regularizer.weight=1"]
+    )
+    hot = arm(
+        "sampling/hot", "sft_standard", of="main/sft_standard", sampling=["--temperature=1.3"]
+    )
+    numbers = FOUR | {weight["name"]: summary(3.0), hot["name"]: summary(3.5)}
+    config = {"train_module": {"regularizer": {"weight": 0.3}}}
+    folder = write_seed(tmp_path, 0, [*MAIN, weight, hot], numbers, runs={weight["name"]: config})
+    sampled = folder / "generations" / f"{hot['name']}.manifest.json"
+    write(sampled, {"config": {"temperature": 1.6}})
+    found = collect(tmp_path)
+    assert found.missing == (
+        Missing(
+            weight["name"],
+            0,
+            "what lies there has train_module.regularizer.weight 0.3, the grid says 1",
+        ),
+        Missing(hot["name"], 0, "what lies there has temperature 1.6, the grid says 1.3"),
+    )
+    write(sampled, {"config": {"temperature": 1.3}})
+    write(folder / weight["run"] / "manifest.json", {"config": {}})
+    assert collect(tmp_path).missing == ()
+
+
+@pytest.mark.parametrize(
+    ("option", "found"),
+    [
+        ("--optim.eps=1e-8", {"optim": {"eps": 1e-08}}),
+        ("--optim.eps=1e-8", {"optim": {"eps": "1e-8"}}),
+        ('--model.freeze_params=["a.*"]', {"model": {"freeze_params": ["a.*"]}}),
+        ("--sources.0.unannotated=train", {"sources": [{"unannotated": "train"}]}),
+        ("--enabled=true", {"enabled": True}),
+        ("--num-samples=5", {"num_samples": 5}),
+        ("--not.there=5", {"there": 4}),
+    ],
+)
+def test_equal_settings_are_equal_however_written(option: str, found: dict[str, Any]) -> None:
+    assert stale([option], {"config": found}) is None
+
+
+def test_the_commit_is_kept_where_the_seed_says_it(tmp_path: Path) -> None:
+    folder = write_seed(tmp_path, 0, MAIN, FOUR)
+    grid = orjson.loads((folder / "grid.json").read_bytes())
+    write(folder / "grid.json", grid | {"commit": "0a48206"})
+    told = dict(provenance(collect(tmp_path)))["seed 0"]
+    assert told.startswith("train_configs/study.yaml abababababab, commit 0a48206, 4 arms")

@@ -184,3 +184,26 @@ def test_the_committed_document_is_what_the_committed_numbers_say() -> None:
     assert sorted(marked) == sorted(BLOCKS)
     for figure in re.findall(r"\]\((study/[\w/]+\.svg)\)", text):
         assert (DOCUMENT.parent / figure).is_file(), figure
+
+
+def test_what_is_withheld_says_why_in_its_place(tmp_path: Path) -> None:
+    other = arm("mask/standard_base_anchored", "sft_anchored")
+    unstyled = summary(5.5, style=0.02, kl=8.0)
+    write_seed(tmp_path, 0, (*MAIN, other), NUMBERS | {other["name"]: unstyled})
+    findings = collect(tmp_path)
+    made = filled("<!-- study:mask -->\n<!-- /study:mask -->\n", findings)
+    assert "| mask/standard_base_anchored | 5.50 | 1.00 | (style 0.02) |" in made
+    assert "| (base without) |" in made
+    assert "In brackets, where no number is given: (style), less than 0.5" in made
+    assert '<td style="color: var(--soft)">(style 0.02)</td>' in render(findings)
+
+
+def test_the_plug_in_stands_beside_the_estimate_with_its_n(out: Path) -> None:
+    made = filled("<!-- study:main -->\n<!-- /study:main -->\n", collect(out))
+    assert "| arm | topic (bits) | topic, plug-in (bits) | n |" in made
+    assert "| main/sft_anchored | 5.20 | 5.10 | 600 |" in made
+
+
+def test_the_page_says_that_some_intervals_err(out: Path) -> None:
+    text = "\n".join(Page(render(collect(out))).texts)
+    assert re.search(r"Of \d+ tests, each with an interval at 95 %, a few err by chance", text)
