@@ -74,6 +74,8 @@ class Claim:
 
 @dataclass(frozen=True)
 class WeighedCheck:
+    """:param seeds: of the study; where there is nothing to correlate, at how many that is so."""
+
     test: Check
     found: Estimate | None
     outcome: Outcome
@@ -90,19 +92,27 @@ class WeighedCheck:
 
     @property
     def told(self) -> str:
-        """The outcome, and of how many seeds where it is open."""
+        """The outcome, and of how many seeds where there are few."""
+        if self.outcome == "nothing to correlate" and self.seeds < ENOUGH:
+            return f"nothing to correlate at {_counted(self.seeds)}"
         if self.found is None or self.outcome != "not decided":
             return self.outcome
         seeds = len(self.found.values)
         if seeds >= ENOUGH:
             return _undecided(seeds)
         inside = [self.test.low < value < self.test.high for value in self.found.values]
+        if all(abs(value) < self.test.flat for value in self.found.values):
+            return f"{_undecided(seeds)}, so far flat"
         leans = "as claimed" if all(inside) else "both ways" if any(inside) else "otherwise"
         return f"{_undecided(seeds)}, so far {leans}"
 
 
 def _undecided(seeds: int) -> str:
-    return f"not decided at {seeds} seed{'s' * (seeds > 1)}"
+    return f"not decided at {_counted(seeds)}"
+
+
+def _counted(seeds: int) -> str:
+    return f"{seeds} seed{'s' * (seeds > 1)}"
 
 
 Verdict = Literal[
@@ -136,6 +146,8 @@ class Weighed:
 
     @property
     def told(self) -> str:
+        if self.verdict == "nothing to correlate":
+            return self.tests[0].told
         if self.verdict != "not decided":
             return self.verdict
         of = max((len(test.found.values) for test in self.tests if test.found), default=0)
@@ -155,8 +167,8 @@ def _weigh(test: Check, findings: Findings) -> WeighedCheck:
     at = [test.value(findings, seed) for seed in told]
     values = [value for value in at if value is not None]
     if not values:
-        idle = len(told) < len(seeds)
-        return WeighedCheck(test, None, "nothing to correlate" if idle else "not measured")
+        idle = len(seeds) - len(told)
+        return WeighedCheck(test, None, "nothing to correlate" if idle else "not measured", idle)
     found = over_seeds(values)
     return WeighedCheck(test, found, _outcome(test, found), len(seeds))
 

@@ -66,7 +66,7 @@ def baselines(findings: Findings) -> Drawing:
     return drawing(
         *(
             panel(MEASURES[quality].axis, TOPIC, _baselines(findings, quality))
-            for quality in ("valid", "request.outside")
+            for quality in ("style", "valid", "request.outside")
         )
     )
 
@@ -88,18 +88,26 @@ def _baselines(findings: Findings, quality: str) -> list[Line | None]:
 
 
 def mask(findings: Findings) -> Drawing:
-    return drawing(_one_by_one(findings, "request.outside", STANDARD, ANCHORED, "mask"))
+    return drawing(
+        *(
+            _one_by_one(findings, quality, STANDARD, ANCHORED, "mask")
+            for quality in ("style", "request.outside")
+        )
+    )
 
 
 def skip(findings: Findings) -> Drawing:
     """A line for each model: its annotation sampled, skipped, and empty."""
-    lines = []
-    for model in (ANCHORED, *_SKIPPED):
-        short = model.partition("/")[2]
-        ways = arms(model, f"skip/{short}_skip", f"skip/{short}_empty")
-        lines.append(plane(findings, short, model, ways, ("valid", TOPIC), label=_way))
     dotted = levels(findings, TOPIC, BASE)
-    return drawing(panel(MEASURES["valid"].axis, TOPIC, lines, levels=dotted))
+    panels = []
+    for quality, label in (("valid", None), ("style", _way)):
+        lines = []
+        for model in (ANCHORED, *_SKIPPED):
+            short = model.partition("/")[2]
+            ways = arms(model, f"skip/{short}_skip", f"skip/{short}_empty")
+            lines.append(plane(findings, short, model, ways, (quality, TOPIC), label=label))
+        panels.append(panel(MEASURES[quality].axis, TOPIC, lines, levels=dotted))
+    return drawing(*panels)
 
 
 def _way(arm: ArmSpec) -> str:

@@ -70,9 +70,10 @@ class Findings:
     missing: tuple[Missing, ...] = ()
     withheld: tuple[Withheld, ...] = ()
 
-    def why_not(self, arm: str, measure: str) -> str | None:
-        """Why a number was withheld, at the first seed where it was."""
-        found = (one.why for one in self.withheld if (one.arm, one.measure) == (arm, measure))
+    def why_not(self, arm: str, measure: str, seed: int) -> str | None:
+        """Why a number was withheld; None where it was not."""
+        asked = arm, measure, seed
+        found = (o.why for o in self.withheld if (o.arm, o.measure, o.seed) == asked)
         return next(found, None)
 
     def at(self, arm: str, measure: str) -> dict[int, float]:

@@ -26,7 +26,7 @@ class Section:
     :param beside: arms of other groups that its table starts with.
     :param groups: of the grid, whose arms follow.
     :param columns: measures of the table.
-    :param price: measures of a second table of the same arms.
+    :param more: measures of further tables of the same arms.
     :param figures: names, as in :data:`~olmo_anchor.study.findings.figures.FIGURES`.
     :param caption: of the figures.
     :param claims: names.
@@ -41,7 +41,7 @@ class Section:
     figures: tuple[str, ...] = ()
     beside: tuple[str, ...] = ()
     caption: str = ""
-    price: tuple[str, ...] = ()
+    more: tuple[tuple[str, ...], ...] = ()
 
 
 SECTIONS = (
@@ -65,23 +65,23 @@ SECTIONS = (
         ("collapse", "gap", "annotated_base", "tasks", "request_kept", "given"),
         ("main",),
         caption="Topic and name are in the annotations, place and persona are not.",
-        price=(
-            *("valid", "style", "followed.topic", *_REQUESTS, *_COPIED),
-            *("kl.topic", *_PERPLEXITY),
+        more=(
+            ("valid", "style", "followed.topic", *_REQUESTS, *_COPIED),
+            ("kl.topic", *_PERPLEXITY),
         ),
     ),
     Section(
         "sizes",
         "Model size",
-        "Does collapse worsen as models grow, and does anchoring turn that round?",
+        "Does collapse worsen as models grow, and does anchoring turn that round? A world of 48 "
+        "topics holds log2 48 = 5.58 bits: where a base is at this ceiling, neither it nor an "
+        "anchored model can be more diverse with its size, and flat is all that can be found.",
         ("sizes", "large"),
-        (*_BRIEF, "entropy.mean", "gap.mean", "request.outside", "kl.topic", *_PERPLEXITY),
+        (*_BRIEF, "entropy.mean", "gap.mean"),
         ("scale", "scale_reversed"),
         ("sizes",),
         ("main/base_standard", "main/base_annotated", "main/sft_standard", "main/sft_anchored"),
-        "A world of 48 topics holds log2 48 = 5.58 bits. Where the bases are at this ceiling, no "
-        "base and no anchored model can grow more diverse with its size: flat is all that can be "
-        "found.",
+        more=(("request.outside", "kl.topic", *_PERPLEXITY),),
     ),
     Section(
         "topics",
@@ -116,11 +116,12 @@ SECTIONS = (
         "The paper leaves annotated pretraining out and unmasks the annotations at once. Here each "
         "is left out alone, too.",
         ("mask",),
-        (*_BRIEF, "followed.topic", "no_annotation", *_REQUESTS, *_COPIED, "kl.topic"),
+        (*_BRIEF, "followed.topic", "no_annotation", "kl.topic"),
         ("annotated_pretraining", "mask", "unmasked_requests", "masked_on_standard"),
         ("mask",),
         _MAIN,
-        "Up and to the right is better. Dotted: the standard base.",
+        "Up and to the right is better, in both panels at once. Dotted: the standard base.",
+        ((*_REQUESTS, *_COPIED),),
     ),
     Section(
         "skip",
@@ -129,7 +130,7 @@ SECTIONS = (
         "opening delimiter is banned) or is given an empty one? It depends on whether it ever "
         "learnt to answer without one.",
         ("skip", "opening"),
-        ("n", *_BRIEF, "valid.inside", "valid.outside", "no_annotation", "unclosed"),
+        ("n", *_BRIEF, "no_annotation", "unclosed"),
         ("sampling_needed", "opening"),
         ("skip",),
         _MAIN,
@@ -182,8 +183,9 @@ SECTIONS = (
         ("baselines", "regularized", "valid_min_p"),
         ("baselines",),
         _MAIN,
-        "Up and to the right is better. Points are labelled with the weight of the term, or with "
-        "the temperature.",
+        "Up and to the right is better, in all panels at once: a model that stays the base is "
+        "diverse, valid and unstyled. Points are labelled with the weight of the term, or with the "
+        "temperature.",
     ),
     Section(
         "noise",

@@ -41,13 +41,13 @@ def arms_tables(section: Section, findings: Findings) -> list[PlainTable]:
     """A row for each arm that was measured; columns without a number are left out. Empty
     where nothing was measured."""
     measured = [arm.name for arm in arms_of(section, findings) if findings.values.get(arm.name)]
-    tables = (_table(findings, measured, keys) for keys in (section.columns, section.price))
+    tables = (_table(findings, measured, keys) for keys in (section.columns, *section.more))
     return [table for table in tables if table is not None]
 
 
 def withheld_note(section: Section, findings: Findings) -> str:
     """What stands in brackets in the place of numbers; empty where nothing does."""
-    keys = {*section.columns, *section.price}
+    keys = {key for of in (section.columns, *section.more) for key in of}
     names = {arm.name for arm in arms_of(section, findings)}
     whys = {one.why for one in findings.withheld if one.arm in names and one.measure in keys}
     told = [says for begins, says in _WHY.items() if any(why.startswith(begins) for why in whys)]

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from olmo_anchor.report.numbers import NOTHING
-from olmo_anchor.study.findings.estimate import rounded
+from olmo_anchor.study.findings.estimate import ENOUGH, over_seeds, rounded
 from olmo_anchor.study.findings.findings import Findings, missing_lines
 from olmo_anchor.study.findings.measures import MEASURES
 
@@ -58,13 +58,19 @@ def csv_text(findings: Findings) -> str:
 
 
 def cell(findings: Findings, arm: str, measure: str) -> str:
-    """A number over seeds, as a table shows it; in brackets why there is none, at all seeds or
-    some."""
-    found, why = findings.of(arm, measure), findings.why_not(arm, measure)
-    if found is None:
-        return NOTHING if why is None else f"({why})"
-    told = found.text(MEASURES[measure].digits)
-    return told if why is None else f"{told} ({why})"
+    """A number over seeds, as a table shows it. Of a seed that lacks it, why, where it was
+    withheld; of many seeds, of how many the number is."""
+    at, digits = findings.at(arm, measure), MEASURES[measure].digits
+    whys = {seed: findings.why_not(arm, measure, seed) for seed in findings.numbers}
+    if not at:
+        return next((f"({why})" for why in whys.values() if why), NOTHING)
+    if len(whys) < ENOUGH:
+        return ", ".join(
+            rounded(at[seed], digits) if seed in at else f"({why})" if why else NOTHING
+            for seed, why in whys.items()
+        )
+    told = over_seeds([at[seed] for seed in sorted(at)]).text(digits)
+    return told if len(at) == len(whys) else f"{told} ({len(at)} of {len(whys)})"
 
 
 def _mean(findings: Findings, arm: str, measure: str) -> str:

@@ -186,7 +186,7 @@ def test_an_entropy_of_few_answers_is_none(tmp_path: Path) -> None:
         write_seed(tmp_path, seed, [*MAIN, *group], numbers)
     findings = collect(tmp_path)
     assert findings.of("skip/sft_anchored_skip", TOPIC) is None
-    assert findings.why_not("skip/sft_anchored_skip", TOPIC) == "n 99"
+    assert findings.why_not("skip/sft_anchored_skip", TOPIC, 0) == "n 99"
     assert findings.of("skip/sft_anchored_skip", "entropy.mean") is None
     assert findings.at("skip/sft_anchored_skip", "n") == {0: 99.0, 1: 99.0, 2: 99.0}
     assert findings.at("skip/sft_anchored_empty", TOPIC) == {0: 5.0, 1: 5.0, 2: 5.0}
@@ -213,7 +213,7 @@ def test_an_arm_that_stays_the_base_beats_nothing(tmp_path: Path) -> None:
     assert test.found is not None
     assert test.found.value == pytest.approx(2.2)
     assert findings.of("regularized/sft_kl_1", "gap.topic") is None
-    assert findings.why_not("regularized/sft_kl_1", "gap.topic") == "style 0.02"
+    assert findings.why_not("regularized/sft_kl_1", "gap.topic", 0) == "style 0.02"
     # (3.0 - 2.5) / (5.58 - 2.5)
     assert findings.at("regularized/sft_kl_0.1", "gap.topic") == {0: 0.16234}
 
@@ -230,7 +230,7 @@ def test_a_mask_on_a_base_without_annotations(tmp_path: Path) -> None:
     assert told("masked_on_standard", findings) == ["holds", "holds"]
     # A base that never saw a delimiter has no prior over annotations to move.
     assert findings.of(other["name"], "kl.topic") is None
-    assert findings.why_not(other["name"], "kl.topic") == "base without"
+    assert findings.why_not(other["name"], "kl.topic", 0) == "base without"
 
 
 def test_what_the_base_lacked_is_no_effect_of_sft(tmp_path: Path) -> None:
@@ -261,6 +261,14 @@ def test_a_slope_of_nothing_is_flat(tmp_path: Path, slopes: Sequence[float], ver
 
     claim = Claim("name", "It rises.", "", (Check("bits per doubling", at, low=0, flat=0.05),))
     assert weighed(claim, found(tmp_path, THREE)).told == verdict
+
+
+def test_two_seeds_of_a_flat_slope_lean_to_neither_side(tmp_path: Path) -> None:
+    claim = Claim(
+        "name", "", "", (Check("", lambda f, seed: (0.04, -0.04)[seed], low=0, flat=0.05),)
+    )
+    result = weighed(claim, found(tmp_path, THREE[:2]))
+    assert result.tests[0].told == "not decided at 2 seeds, so far flat"
 
 
 def test_flat_and_falling_together_do_not_hold(tmp_path: Path) -> None:
@@ -300,6 +308,10 @@ def test_equal_entropies_correlate_with_nothing(tmp_path: Path) -> None:
     findings = collect(tmp_path)
     assert told("likelihood_reversed", findings) == ["nothing to correlate"]
     assert weighed(CLAIMS["likelihood_reversed"], findings).told == "nothing to correlate"
+    for seed in (1, 2):
+        (tmp_path / f"seed-{seed}").rename(tmp_path / f"other-{seed}")
+    few = weighed(CLAIMS["likelihood_reversed"], collect(tmp_path))
+    assert few.told == "nothing to correlate at 1 seed"
     assert told("likelihood", findings) != ["nothing to correlate"]
 
 

@@ -20,6 +20,7 @@ from olmo_anchor.study.findings.figures import FIGURES
 from olmo_anchor.study.findings.findings import Findings, load_findings
 from olmo_anchor.study.findings.page import render
 from olmo_anchor.study.findings.sections import SECTIONS
+from olmo_anchor.study.findings.tidy import cell
 
 REPOSITORY = Path(__file__).parents[3]
 DOCUMENT = REPOSITORY / "docs" / "study.md"
@@ -196,6 +197,16 @@ def test_what_is_withheld_says_why_in_its_place(tmp_path: Path) -> None:
     assert "| (base without) |" in made
     assert "In brackets, where no number is given: (style), less than 0.5" in made
     assert '<td style="color: var(--soft)">(style 0.02)</td>' in render(findings)
+
+
+def test_a_cell_says_which_seed_lacks_its_number(tmp_path: Path) -> None:
+    name = "main/sft_anchored"
+    for seed, style in enumerate((0.9, 0.3)):
+        write_seed(tmp_path, seed, MAIN, NUMBERS | {name: summary(5.2, style=style)})
+    assert cell(collect(tmp_path), name, "gap.topic") == "0.90, (style 0.30)"
+    write_seed(tmp_path, 2, MAIN, {"main/sft_standard": NUMBERS["main/sft_standard"]})
+    assert cell(collect(tmp_path), name, "gap.topic") == "0.90 (1 of 3)"
+    assert cell(collect(tmp_path), "main/sft_standard", "style") == "0.90 ± 0.00"
 
 
 def test_the_plug_in_stands_beside_the_estimate_with_its_n(out: Path) -> None:
