@@ -8,7 +8,7 @@ from olmo_anchor.report.figures.series import Drawing, Line, Panel, Point
 from olmo_anchor.report.load import ARM_NAMES
 from olmo_anchor.report.numbers import Number
 from olmo_anchor.study.findings.arms import ArmSpec
-from olmo_anchor.study.findings.estimate import Estimate
+from olmo_anchor.study.findings.estimate import Estimate, over_seeds
 from olmo_anchor.study.findings.findings import Findings
 from olmo_anchor.study.findings.measures import MEASURES
 from olmo_anchor.study.findings.numbers import Along, Choose
@@ -75,9 +75,12 @@ def plane(
     """
     points = []
     for place, arm in enumerate(choose(findings)):
-        x, y = (findings.of(arm.name, measure) for measure in measures)
-        if x is None or y is None:
+        one, other = (findings.at(arm.name, measure) for measure in measures)
+        seeds = sorted(one.keys() & other.keys())
+        if not seeds:
             continue
+        # Both of the same seeds: a mean over others would be another model.
+        x, y = (over_seeds([of[seed] for seed in seeds]) for of in (one, other))
         at = None if by is None else by(arm)
         points.append(
             Point(
@@ -85,7 +88,7 @@ def plane(
                 _number(x),
                 _number(y),
                 label(arm) if label else "" if at is None else f"{at:g}",
-                tuple(zip(x.values, y.values, strict=False)) if len(x.values) > 1 else (),
+                tuple(zip(x.values, y.values, strict=True)) if len(x.values) > 1 else (),
             )
         )
     line = Line(name, kind, tuple(sorted(points, key=lambda point: point.at)))

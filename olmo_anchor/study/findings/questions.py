@@ -234,6 +234,24 @@ OWN = (
         ),
     ),
     Claim(
+        "unannotated_examples",
+        "A quarter of the SFT examples without annotations is enough to make the model leave them "
+        "out and collapse: where there is one, its opening delimiter is not in the loss.",
+        "",
+        (
+            Check(
+                "answers without an annotation, a quarter of the SFT examples unannotated",
+                level("no_annotation", "skip/sft_without_25"),
+                low=0.9,
+            ),
+            Check(
+                "topic entropy, anchored \u2212 a quarter of the SFT examples unannotated",
+                difference(TOPIC, ANCHORED, "skip/sft_without_25"),
+                low=FAR,
+            ),
+        ),
+    ),
+    Claim(
         "opening",
         "Always training the opening delimiter helps where some pretraining documents have no "
         "annotation, and costs nothing where all have one.",

@@ -131,7 +131,7 @@ SECTIONS = (
         "learnt to answer without one.",
         ("skip", "opening"),
         ("n", *_BRIEF, "no_annotation", "unclosed"),
-        ("sampling_needed", "opening"),
+        ("sampling_needed", "unannotated_examples", "opening"),
         ("skip",),
         _MAIN,
         "Entropy is over valid answers: arms with too few of them are not drawn.",

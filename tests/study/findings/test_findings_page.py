@@ -218,3 +218,15 @@ def test_the_plug_in_stands_beside_the_estimate_with_its_n(out: Path) -> None:
 def test_the_page_says_that_some_intervals_err(out: Path) -> None:
     text = "\n".join(Page(render(collect(out))).texts)
     assert re.search(r"Of \d+ tests, each with an interval at 95 %, a few err by chance", text)
+
+
+def test_a_point_is_of_the_seeds_that_have_both_measures(tmp_path: Path) -> None:
+    """Seed 1 has too few valid answers for an entropy, so that its share of them is not drawn."""
+    skipped = arm("skip/sft_without_25_skip", "sft_anchored", of="skip/sft_without_25")
+    sampled = arm("skip/sft_without_25", "sft_anchored")
+    for seed, few in enumerate((summary(2.3, valid=0.4), summary(2.0, valid=0.1, n=60))):
+        numbers = NUMBERS | {sampled["name"]: summary(2.4, valid=0.5), skipped["name"]: few}
+        write_seed(tmp_path, seed, (*MAIN, sampled, skipped), numbers)
+    panel = FIGURES["skip"](collect(tmp_path)).panels[0]
+    (line,) = [line for line in panel.lines if line.name == "sft_without_25"]
+    assert [(point.x.value, point.y.value) for point in line.points] == [(0.5, 2.4), (0.4, 2.3)]
