@@ -125,9 +125,10 @@ def value_only(findings: Findings) -> Drawing:
                 "examples that train all but the values",
                 measure,
                 [along(findings, "sft_anchored", chosen, where, measure)],
+                levels=levels(findings, measure, BASE, STANDARD),
                 ticks={step: f"{value:g}" for value, step in steps.items()},
             )
-            for measure in (TOPIC, "valid", "kl.topic")
+            for measure in (TOPIC, "valid")
         )
     )
 

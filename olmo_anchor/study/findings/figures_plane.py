@@ -15,6 +15,7 @@ __all__ = ["baselines", "held_out", "mask", "skip", "temperature"]
 _HEAT = setting("temperature", 1.0)
 _SKIPPED = (
     "skip/sft_without_25",
+    "skip/sft_without_25_opening",
     "skip/base_without_15_sft",
     "skip/base_without_15_sft_opening",
 )

@@ -218,6 +218,11 @@ PAPER = (
             ),
             *_skipped(
                 TOPIC,
+                "the same with the opening delimiter trained: topic entropy",
+                *("skip/sft_without_25_opening", "skip/sft_without_25_opening"),
+            ),
+            *_skipped(
+                TOPIC,
                 "15 % of the pretraining documents unannotated: topic entropy",
                 *("skip/base_without_15_sft", "skip/base_without_15_sft"),
             ),

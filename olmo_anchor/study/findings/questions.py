@@ -253,14 +253,19 @@ OWN = (
     ),
     Claim(
         "opening",
-        "Always training the opening delimiter helps where some pretraining documents have no "
-        "annotation, and costs nothing where all have one.",
+        "Always training the opening delimiter helps where some pretraining documents or SFT "
+        "examples have no annotation, and costs nothing where all have one.",
         "",
         (
             Check(
                 "style, with it \u2212 without, 15 % of the documents unannotated",
                 difference("style", "skip/base_without_15_sft_opening", "skip/base_without_15_sft"),
                 low=0,
+            ),
+            Check(
+                "topic entropy, with it \u2212 without, a quarter of the SFT examples unannotated",
+                difference(TOPIC, "skip/sft_without_25_opening", "skip/sft_without_25"),
+                low=FAR,
             ),
             Check(
                 "topic entropy, with it \u2212 without, all annotated",
