@@ -8,7 +8,7 @@ from olmo_anchor.study.findings.arms import ArmSpec
 from olmo_anchor.study.findings.findings import Findings
 from olmo_anchor.study.findings.measures import ATTRIBUTES
 from olmo_anchor.study.findings.numbers import arms, data_entropy, setting
-from olmo_anchor.study.findings.paper import ANCHORED, BASE, STANDARD, TOPIC
+from olmo_anchor.study.findings.paper import ANCHORED, BASE, STANDARD, TOPIC, WRONG
 from olmo_anchor.study.findings.pictures import along, attributes, drawing, levels, panel
 
 __all__ = ["eps", "main", "noise", "personas", "sft_examples", "sizes", "topics", "value_only"]
@@ -89,10 +89,9 @@ def sft_examples(findings: Findings) -> Drawing:
 
 def noise(findings: Findings) -> Drawing:
     where = setting("wrong", 0.0)
-    chosen = {
-        kind: arms(f"main/{kind}", "noise", kind=kind)
-        for kind in ("base_annotated", "sft_anchored")
-    }
+    chosen = {"base_annotated": arms("main/base_annotated", "noise", kind="base_annotated")}
+    for kind in ("sft_anchored", "sft_anchored_right_in_sft", "sft_anchored_wrong_in_sft"):
+        chosen[kind] = arms(ANCHORED, *(f"noise/{kind}_{wrong}" for wrong in WRONG))
     return drawing(
         *(
             panel(

@@ -25,7 +25,7 @@ from olmo_anchor.study.findings.numbers import (
 
 __all__ = [
     *("ANCHORED", "ANNOTATED", "AS_GOOD", "BASE", "CLOSE", "FAR", "HALF", "HOT", "PAPER"),
-    *("POINTS", "STANDARD", "TOPIC"),
+    *("POINTS", "STANDARD", "TOPIC", "WRONG"),
 ]
 
 BASE, STANDARD, ANCHORED = "main/base_standard", "main/sft_standard", "main/sft_anchored"
@@ -38,6 +38,8 @@ CLOSE = 0.25
 """Bits. Entropies that differ by less count as equal: the world has 5.58 bits of topics."""
 FAR = 0.5
 """Bits. Of what the paper calls a substantial or sharp difference."""
+WRONG = (10, 30, 50)
+"""Per cent of the tags, of the noisy arms."""
 POINTS = 0.05
 """Shares that differ by less count as equal. The paper's task scores agree within a point of a
 hundred; a share of some hundred answers is not known so well."""
@@ -400,7 +402,7 @@ PAPER = (
         "section 5.1 (occasional noise)",
         tuple(
             Check(f"{says}, {wrong} % of the tags wrong \u2212 none{of}", number, low=-least)
-            for wrong in (10, 30, 50)
+            for wrong in WRONG
             for key, says, least in (
                 (TOPIC, "topic entropy", CLOSE),
                 ("valid", "valid", POINTS),

@@ -27,6 +27,8 @@ _KINDS = {
     **ARM_NAMES,
     "sft_anchored_given": "SFT, anchored_given",
     "sft_anchored_persona": "SFT, anchored, persona annotated",
+    "sft_anchored_right_in_sft": "wrong in pretraining alone",
+    "sft_anchored_wrong_in_sft": "wrong in SFT alone",
     "sft_unmasked": "SFT, unmasked",
     "sft_kl": "SFT, KL term",
     "sft_entropy": "SFT, entropy term",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from olmo_anchor.study.findings.claims import Check, Claim
 from olmo_anchor.study.findings.numbers import (
     arms,
@@ -25,6 +27,7 @@ from olmo_anchor.study.findings.paper import (
     POINTS,
     STANDARD,
     TOPIC,
+    WRONG,
 )
 
 __all__ = ["OWN"]
@@ -342,6 +345,25 @@ OWN = (
         "Freezing the output alone ends it.",
         "",
         _frozen("output frozen", "eps/sft_anchored_frozen_head_1e-8"),
+    ),
+    Claim(
+        "noise_in_sft",
+        "Where noise does harm, it is that of the SFT data: right tags there keep the anchor of a "
+        "base with wrong ones, wrong ones there lose that of a base with right ones.",
+        "",
+        tuple(
+            Check(
+                f"topic entropy, {wrong} % of the tags wrong in {where} alone \u2212 none",
+                difference(TOPIC, f"noise/sft_anchored_{which}_in_sft_{wrong}", ANCHORED),
+                low,
+                high,
+            )
+            for wrong in WRONG
+            for where, which, low, high in (
+                ("pretraining", "right", -CLOSE, math.inf),
+                ("SFT", "wrong", -math.inf, -CLOSE),
+            )
+        ),
     ),
     Claim(
         "regularized",

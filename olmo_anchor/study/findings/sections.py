@@ -193,10 +193,10 @@ SECTIONS = (
     Section(
         "noise",
         "Wrong annotations",
-        "How much of the tags may be wrong, in pretraining and SFT alike?",
+        "How much of the tags may be wrong, in pretraining, in SFT, or in both alike?",
         ("noise",),
         (*_BRIEF, "followed.topic", "kl.topic"),
-        ("noise",),
+        ("noise", "noise_in_sft"),
         ("noise",),
         ("main/base_standard", "main/base_annotated", "main/sft_standard", "main/sft_anchored"),
         more=((*_REQUESTS, "copied.outside"),),

@@ -42,7 +42,7 @@ def commits(root: Path, now: str) -> str:
     """Those of the calls that ran a seed so far, and of this one: not all stages need be of one."""
     path = root / FILE
     stored = orjson.loads(path.read_bytes()) if path.is_file() else {}
-    before = stored.get("versions", {}).get("commit", "").split(", ")
+    before = stored.get("commit", "").split(", ")
     return ", ".join(dict.fromkeys([*filter(None, before), now]))
 
 

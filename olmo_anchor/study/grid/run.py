@@ -147,7 +147,8 @@ class StudyConfig:
             "grid": {"path": self.grid.name, "sha256": sha256_file(self.grid)},
             "world": {"documents": self.documents, "file": grid.world},
             "engine": self.engine,
-            "versions": {"commit": commits(root, commit()), **versions()},
+            "commit": commits(root, commit()),
+            "versions": versions(),
             "groups": {name: group.tests for name, group in grid.groups.items()},
             "arms": arm_records(grid, arms, root),
         }

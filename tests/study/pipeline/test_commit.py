@@ -29,8 +29,8 @@ def test_a_commit_is_named_and_a_change_marks_it(tmp_path: Path) -> None:
 
 def test_the_commits_of_earlier_calls_stay(tmp_path: Path) -> None:
     assert commits(tmp_path, "b") == "b"
-    write_json(tmp_path / "grid.json", {"versions": {"commit": "a, b"}})
+    write_json(tmp_path / "grid.json", {"commit": "a, b"})
     assert commits(tmp_path, "c") == "a, b, c"
     assert commits(tmp_path, "a") == "a, b"
-    write_json(tmp_path / "grid.json", {"versions": {}})
+    write_json(tmp_path / "grid.json", {})
     assert commits(tmp_path, "c") == "c"
