@@ -157,6 +157,13 @@ def conversations(
     help="The share of the tags that have another value of their attribute.",
 )
 @click.option(
+    "--among",
+    type=click.Choice(["world", "labels"]),
+    default="world",
+    show_default=True,
+    help="The values that wrong tags have: all of the world's, or those that stand in LABELS.",
+)
+@click.option(
     "--without",
     type=_SHARE,
     default=0.0,
@@ -170,6 +177,7 @@ def truth(
     out: Path,
     attributes: str | None,
     wrong: float,
+    among: str,
     without: float,
     seed: int,
 ) -> None:
@@ -184,7 +192,12 @@ def truth(
           --attributes topic,name,persona --wrong 0.3
     """
     from olmo_anchor.study.world.read import world_of
-    from olmo_anchor.study.world.truth import LabelNoise, read_labels, truth_records
+    from olmo_anchor.study.world.truth import (
+        LabelNoise,
+        read_labels,
+        truth_records,
+        values_among,
+    )
     from olmo_anchor.study.world.write import write_lines
 
     told = world_of(world)
@@ -197,7 +210,10 @@ def truth(
         known = ", ".join(told.attributes)
         raise InputError(f"{world}: has no attribute {unknown[0]!r}; it has {known}")
     noise = LabelNoise(seed, wrong, without)
-    count = write_lines(out, truth_records(read_labels(labels), named, told.values, noise))
+    values = told.values
+    if among == "labels":
+        values = values_among(read_labels(labels), values)
+    count = write_lines(out, truth_records(read_labels(labels), named, values, noise))
     click.echo(f"{out}: {count:,} annotations")
     click.echo(
         f"next: olmo-anchor annotate TOKENS_DIR --annotator oracle --annotations {out} "

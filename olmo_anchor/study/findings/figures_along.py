@@ -88,16 +88,17 @@ def sft_examples(findings: Findings) -> Drawing:
 
 
 def noise(findings: Findings) -> Drawing:
-    where = setting("wrong", 0.0)
+    share = setting("wrong", 0.0)
     chosen = {"base_annotated": arms("main/base_annotated", "noise", kind="base_annotated")}
-    for kind in ("sft_anchored", "sft_anchored_right_in_sft", "sft_anchored_wrong_in_sft"):
+    for where in ("", "_right_in_sft", "_wrong_in_sft", "_wrong_among_sft"):
+        kind = f"sft_anchored{where}"
         chosen[kind] = arms(ANCHORED, *(f"noise/{kind}_{wrong}" for wrong in WRONG))
     return drawing(
         *(
             panel(
                 "tags that are wrong (%)",
                 measure,
-                [along(findings, kind, chosen[kind], where, measure) for kind in chosen],
+                [along(findings, kind, chosen[kind], share, measure) for kind in chosen],
                 levels=levels(findings, measure, STANDARD),
             )
             for measure in (TOPIC, "request.outside", "followed.topic")

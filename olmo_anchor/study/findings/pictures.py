@@ -29,6 +29,7 @@ _KINDS = {
     "sft_anchored_persona": "SFT, anchored, persona annotated",
     "sft_anchored_right_in_sft": "wrong in pretraining alone",
     "sft_anchored_wrong_in_sft": "wrong in SFT alone",
+    "sft_anchored_wrong_among_sft": "the same, of the data's values",
     "sft_unmasked": "SFT, unmasked",
     "sft_kl": "SFT, KL term",
     "sft_entropy": "SFT, entropy term",

@@ -366,6 +366,24 @@ OWN = (
         ),
     ),
     Claim(
+        "noise_among",
+        "What takes the anchor is a tag that SFT shows only where it is wrong: wrong tags that the "
+        "SFT data has itself, from the stories beside, do less harm.",
+        "",
+        tuple(
+            Check(
+                f"topic entropy, {wrong} % wrong in SFT: tags of the data \u2212 any",
+                difference(
+                    TOPIC,
+                    f"noise/sft_anchored_wrong_among_sft_{wrong}",
+                    f"noise/sft_anchored_wrong_in_sft_{wrong}",
+                ),
+                low=FAR,
+            )
+            for wrong in (30, 50)
+        ),
+    ),
+    Claim(
         "regularized",
         "A KL or an entropy term keeps diversity, and pays with the style that SFT teaches.",
         "",

@@ -196,7 +196,7 @@ SECTIONS = (
         "How much of the tags may be wrong, in pretraining, in SFT, or in both alike?",
         ("noise",),
         (*_BRIEF, "followed.topic", "kl.topic"),
-        ("noise", "noise_in_sft"),
+        ("noise", "noise_in_sft", "noise_among"),
         ("noise",),
         ("main/base_standard", "main/base_annotated", "main/sft_standard", "main/sft_anchored"),
         more=((*_REQUESTS, "copied.outside"),),

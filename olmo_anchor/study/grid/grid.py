@@ -27,11 +27,13 @@ class Annotations:
     """How a corpus is annotated: its true labels, or these with noise.
 
     :param wrong: the share of the tags that say another value.
+    :param among: any other of the ``world``, or one that the data's own ``labels`` have.
     :param without: the share of the documents that have none.
     """
 
     attributes: tuple[str, ...] = ("topic", "name")
     wrong: float = 0.0
+    among: str = "world"
     without: float = 0.0
 
 

@@ -225,6 +225,8 @@ def _annotations(given: Any, where: str) -> Annotations:
         value = getattr(found, name)
         if not isinstance(value, int | float) or not 0 <= value < 1:
             raise InputError(f"{where}: {name}: {value!r} is no share from 0 below 1")
+    if found.among not in ("world", "labels"):
+        raise InputError(f"{where}: among: {found.among!r} is neither world nor labels")
     return replace(found, attributes=tuple(found.attributes))
 
 

@@ -234,6 +234,7 @@ def _noise(how: Annotations) -> list[object]:
     words: list[object] = ["--attributes", ",".join(how.attributes)]
     if how.wrong:
         words += ["--wrong", how.wrong]
+        words += ["--among", how.among] if how.among != Annotations.among else []
     if how.without:
         words += ["--without", how.without]
     return words

@@ -17,7 +17,7 @@ from olmo_anchor.corpus.jsonl import read_lines
 from olmo_anchor.errors import InputError
 from olmo_anchor.study.world.hashing import uniform
 
-__all__ = ["LabelNoise", "read_labels", "truth_records"]
+__all__ = ["LabelNoise", "read_labels", "truth_records", "values_among"]
 
 Record = dict[str, Any]
 
@@ -58,7 +58,7 @@ def truth_records(
 
     :param labels: {id, chunk, labels}; an attribute without a label has no tag.
     :param attributes: what is annotated, in the order of the tags.
-    :param values: all values of each attribute.
+    :param values: of each attribute, those that a wrong tag may have.
     """
     noise = noise or LabelNoise()
     for record in labels:
@@ -72,6 +72,20 @@ def truth_records(
         ]
         if tags:
             yield {"id": name, "chunk": chunk, "tags": tags}
+
+
+def values_among(
+    labels: Iterable[Record], values: Mapping[str, Sequence[str]]
+) -> dict[str, tuple[str, ...]]:
+    """Those of ``values`` that stand in some record, in the same order."""
+    found: dict[str, set[str]] = {attribute: set() for attribute in values}
+    for record in labels:
+        for attribute, label in record["labels"].items():
+            found.setdefault(attribute, set()).add(label)
+    return {
+        name: tuple(value for value in known if value in found[name])
+        for name, known in values.items()
+    }
 
 
 def read_labels(path: Path) -> Iterator[Record]:

@@ -84,7 +84,7 @@ def test_every_arm_of_the_grid_stands_in_a_section(findings: Findings) -> None:
         ("held_out", [2, 2]),
         ("temperature", [4]),
         ("baselines", [6, 6, 6]),
-        ("noise", [4, 4]),
+        ("noise", [5, 5]),
         ("value_only", [1, 1]),
         ("eps", [5, 2]),
     ],

@@ -160,6 +160,11 @@ def test_arms_are_chosen_by_group_or_pattern_with_those_whose_models_they_sample
         ("cold: {sample", "cold: {data: more, sample", r"base_cold: data: an arm `of` another"),
         ("wrong: 0.3", "wrong: 3", r"annotations: noisy: wrong: 3 is no share"),
         ("wrong: 0.3", "worng: 0.3", r"annotations: noisy: unknown field 'worng'"),
+        (
+            "wrong: 0.3",
+            "among: all",
+            r"annotations: noisy: among: 'all' is neither world nor labels",
+        ),
         ("lr: [0.001, 1e-4]", "lr: 0.001", r"lr: vary: set\.train_module\.optim\.lr: neither"),
         ("lr: [0.001, 1e-4]", "lr: [1, 1]", r"lr: sft_standard_1: there are two arms"),
         ("    tests: Another.\n", "", r"groups: lr: tests: say in a sentence"),

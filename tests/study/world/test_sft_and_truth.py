@@ -198,3 +198,21 @@ def test_prompts_that_name_a_hero(world: Path) -> None:
     assert asked[0]["messages"] == [{"role": "user", "content": "Tell me a story with Ada."}]
     raw = [r for r in lines(world / "prompts_base.jsonl") if r["kind"] == "name"]
     assert raw[0]["prompt"] == "Tell me a story with Ada.\n\n"
+
+
+def test_wrong_tags_can_be_of_the_values_that_the_data_has(world: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "two"
+    run(
+        *("study", "conversations", world, "--out", folder, "--conversations", 60),
+        *("--only", "topic=pirates,gardens"),
+    )
+    said = {}
+    for among in ("world", "labels"):
+        out = tmp_path / f"{among}.jsonl"
+        run(
+            *("study", "truth", folder / "labels.jsonl", "--world", world, "--out", out),
+            *("--attributes", "topic", "--wrong", 0.9, "--among", among),
+        )
+        said[among] = {record["tags"][0][1] for record in lines(out)}
+    assert said["labels"] == {"pirates", "gardens"}
+    assert len(said["world"]) > 10
