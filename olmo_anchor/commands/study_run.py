@@ -12,6 +12,15 @@ from olmo_anchor.commands.options import DIRECTORY, FILE
 __all__ = ["run"]
 
 
+def _seeds(context: click.Context, option: click.Parameter, given: tuple[str, ...]) -> Any:
+    """``("0,1", "2")`` as ``(0, 1, 2)``; of one that stands twice, the first."""
+    words = [word for one in given for word in one.split(",")] or ["0"]
+    try:
+        return tuple(dict.fromkeys(int(word) for word in words))
+    except ValueError:
+        raise click.BadParameter(f"{','.join(words)!r} are no seeds such as 0,1,2") from None
+
+
 @click.command()
 @click.option(
     *("--out",),
@@ -20,7 +29,15 @@ __all__ = ["run"]
     show_default=True,
     help="Where it all goes.",
 )
-@click.option("--seed", "seeds", type=int, multiple=True, help="Repeat for more.  [default: 0]")
+@click.option(
+    "--seed",
+    "--seeds",
+    "seeds",
+    multiple=True,
+    metavar="N[,N...]",
+    callback=_seeds,
+    help="One or several; may be repeated.  [default: 0]",
+)
 @click.option(
     "--arms",
     multiple=True,
@@ -65,12 +82,12 @@ def run(dry_run: bool, seeds: tuple[int, ...], grid: Path | None, **options: Any
 
     \b
     Examples:
-      olmo-anchor study run --out runs/study --seed 0 --seed 1 --seed 2
+      olmo-anchor study run --out runs/study --seeds 0,1,2
       olmo-anchor study run --out runs/study --arms main --arms 'lr/*' --dry-run
     """
     from olmo_anchor.study.grid.run import GRID, StudyConfig
 
-    config = StudyConfig(seeds=seeds or (0,), grid=grid or GRID, **options)
+    config = StudyConfig(seeds=seeds, grid=grid or GRID, **options)
     if dry_run:
         click.echo(config.plan())
     else:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from olmo_anchor.cli import cli
 from olmo_anchor.commands.generate import generate
 from olmo_anchor.study.grid.grid import Grid, choose
 from olmo_anchor.study.grid.read import read_grid
@@ -119,3 +120,20 @@ def test_the_grids_can_be_planned(path: Path, tmp_path: Path) -> None:
     plan = StudyConfig(tmp_path, seeds=(0, 1), grid=path).plan()
     assert "seed 1: 0 of " in plan
     assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "words", [("--seeds", "3,5,3"), ("--seed", "3", "--seed", "5")], ids=["listed", "repeated"]
+)
+def test_seeds_are_listed_or_repeated(words: tuple[str, ...], tmp_path: Path) -> None:
+    call = ["study", "run", "--out", str(tmp_path), "--arms", "main", "--dry-run", *words]
+    done = CliRunner().invoke(cli, call)
+    assert [
+        line.split(":")[0] for line in done.output.splitlines() if line.startswith("seed ")
+    ] == [
+        "seed 3",
+        "seed 5",
+    ]
+    refused = CliRunner().invoke(cli, [*call, "--seeds", "one"])
+    assert refused.exit_code == 2
+    assert "no seeds such as 0,1,2" in refused.output
