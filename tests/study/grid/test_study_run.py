@@ -113,7 +113,7 @@ def test_a_study_from_nothing_to_its_page(tmp_path: Path) -> None:
     last = [json.loads(line) for line in losses.splitlines() if "drift/text" in line][-1]
     assert last["step"] == 4
     measures = {arm["name"]: arm["measures"] for arm in found["arms"]}
-    perplexity = measures["main/sft_standard"]["perplexity"]["seeds"]["0"]
+    perplexity = measures["main/sft_standard"]["perplexity.text"]["seeds"]["0"]
     assert math.log(perplexity) == pytest.approx(last["drift/text/CE loss"], abs=1e-5)
     described = {arm["name"]: arm for arm in read(out / "seed-0" / "grid.json")["arms"]}
     assert set(described) == {*arms, "other/broken"}
